@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checkpoint.h - DIR/log/checkpoint: the newest signed tree head, kept with an fsync of its own
+ *
+ * At start a tree that is smaller than it, or has another root at its size, means "rolled back":
+ * refuse to serve.
+ */
+#pragma once
+
+#include "broker/journal.h"
+#include "lib/note.h"
+
+struct log_key { /* secret: DIR/keys/log.key, mode 0600 */
+    char name[ORIGIN_SIZE];
+    uint8_t public_key[KEY_SIZE], seed[KEY_SIZE];
+};
+
+void log_key_make(struct log_key *key, const char *name);
+int log_key_write(const struct log_key *key, const char *file); /* as seat_key_write */
+int log_key_read(struct log_key *key, const char *file, struct buf *why);
+
+/* Signs the journal's tree and replaces the file: written aside, synced, renamed, directory synced.
+ * Blocks: not for the loop, but for start. `note` (may be NULL) gets the note. */
+int checkpoint_write(const char *dir, const struct log_key *key, uint64_t size,
+                     const struct hash *root, struct buf *note);
+/* The file, opened with the key: ERR_NOT_FOUND, ERR_SIGNATURE, ERR_MALFORMED, ERR_IO. */
+int checkpoint_read(const char *dir, const char *name, const uint8_t public_key[KEY_SIZE],
+                    struct checkpoint *out, struct buf *note);
+/* Compares the journal with its checkpoint: 0, or ERR_ROLLED_BACK with a sentence in `why`. A
+ * missing file with more than the founding records is rolled back too. */
+int checkpoint_check(struct journal *j, const struct checkpoint *c, struct buf *why);

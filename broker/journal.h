@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* journal.h - the durable log over LMDB: every record in one order, kept for good
+ *
+ * Positions start at 1 and have no gaps.  A record never changes once appended.  One process owns
+ * the directory.  Only one thread appends (the commit thread); any thread may read.  Every record's
+ * SHA-256 is checked on every read.
+ *
+ * LMDB with its default durability (never NOSYNC, NOMETASYNC, MAPASYNC, WRITEMAP; no DUPSORT).  One
+ * transaction a commit holds records, indexes, seats' tails and tree nodes, all under keys that
+ * ascend.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "lib/slice.h"
+#include "lib/tree.h"
+
+struct journal;
+
+enum { JOURNAL_FORMAT = 1, COMMIT_EVENTS = 2048, COMMIT_BYTES = 4 * 1024 * 1024 };
+
+struct journal_event { /* what the indexes need, and the bytes as received */
+    const char *seat, *stream, *type;
+    uint8_t id[16];
+    uint64_t seat_seq;
+    int64_t received; /* not before the record before it */
+    struct hash envelope_hash;
+    struct slice event, payload;
+    const struct hash *parts; /* the parts that it names */
+    size_t n_parts;
+};
+
+struct journal_tail {  /* where a seat stands in a stream */
+    uint64_t seat_seq; /* 0 = nowhere yet */
+    uint64_t position;
+    struct hash envelope_hash;
+};
+
+/* Makes DIR/log anew with `events` as its first records: in a temporary directory, synced, renamed,
+ * its parent synced. ERR_EXISTS where there is one. */
+int journal_create(const char *dir, const struct journal_event events[], size_t n);
+
+/* Opens DIR/log. ERR_NOT_FOUND, ERR_OWNED, ERR_VERSION, ERR_DAMAGED (shorter than it says, tree and
+ * head disagree), ERR_IO (a network file system among them), with a sentence in `why`. `read_only`:
+ * for tools, on a log that no broker has open (a copy), writes nothing. */
+int journal_open(struct journal **out, const char *dir, bool read_only, struct buf *why);
+void journal_close(struct journal *j); /* NULL is fine */
+
+/* Appends all or none, and returns once they are on disk: not for the loop.  `*first` becomes the
+ * position of the first. 0; ERR_FULL: certainly nothing was written, go on when there is room;
+ * ERR_UNKNOWN: it may or may not be on disk: stop the process. */
+int journal_append(struct journal *j, const struct journal_event events[], size_t n,
+                   uint64_t *first);
+
+uint64_t journal_head(const struct journal *j); /* last position; 0 = empty */
+int64_t journal_last_received(const struct journal *j);
+/* Tree of all records up to the head: what a checkpoint is made of. Taken together, consistent. */
+void journal_tree(const struct journal *j, uint64_t *size, struct hash *root);
+
+struct journal_record { /* lent by the journal, valid only during the call */
+    uint64_t position;
+    int64_t received;
+    struct slice event, payload;
+};
+
+/* Returns nonzero to stop. */
+typedef int journal_each(void *arg, const struct journal_record *record);
+
+/* One record: 0, ERR_NOT_FOUND or ERR_DAMAGED. */
+int journal_get(struct journal *j, uint64_t position, journal_each *each, void *arg);
+
+/* A reading: names of streams and types resolved to what the log has. */
+struct journal_filter;
+/* Patterns as in frames.proto; n = 0: all. */
+struct journal_filter *journal_filter_new(const char *const streams[], size_t n_streams,
+                                          const char *const types[], size_t n_types,
+                                          const char *seat);
+void journal_filter_free(struct journal_filter *f);
+
+/* Calls `each` for the matching records from `from` on, in order, until it returns nonzero, at most
+ * `most` records were looked at, or the head is reached.  `*next` becomes the position to go on
+ * from (head + 1 when caught up). 0 or ERR_DAMAGED (`*next` is then the position at fault). One
+ * read transaction, ended when it returns. */
+int journal_read(struct journal *j, const struct journal_filter *f, uint64_t from, size_t most,
+                 journal_each *each, void *arg, uint64_t *next);
+
+/* Position of (seat, id) and its envelope's hash; ERR_NOT_FOUND. */
+int journal_find(struct journal *j, const char *seat, const uint8_t id[16], uint64_t *position,
+                 struct hash *envelope_hash);
+/* All zero where there is nothing yet. */
+int journal_tail(struct journal *j, const char *seat, const char *stream, struct journal_tail *out);
+/* The first position that names the part, or ERR_NOT_FOUND. */
+int journal_part(struct journal *j, const struct hash *part, uint64_t *position);
+/* For proofs: see tree.h. */
+int journal_stored_hash(void *journal, uint64_t stored_index, struct hash *out);
+
+uint64_t journal_size_on_disk(const struct journal *j); /* bytes */
+
+/* What verify finds; called for each finding in order of position (0 = of no record). */
+typedef void journal_finding(void *arg, uint64_t position, const char *what, const char *text);
+typedef void journal_progress(void *arg, uint64_t done, uint64_t of);
+/* Reads everything there is and recomputes every index, tail and tree node from the records,
+ * comparing both ways.  `each` (may be NULL) gets every sound record.  0 or the first error; how
+ * many findings in `*findings`. */
+int journal_verify(struct journal *j, journal_each *each, journal_finding *finding,
+                   journal_progress *progress, void *arg, uint64_t *findings);

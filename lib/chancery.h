@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chancery.h - the client library: publish, read, ask
+ *
+ * Everything runs on the caller's libuv loop and thread; no call blocks but those that say so, and
+ * callbacks come from the loop only, never from within a call.  The library connects, connects
+ * again for ever, says Hello, repeats what was under way and goes on reading where it was: a broker
+ * that is killed and started again is a pause.
+ *
+ * Times are microseconds since 1970-01-01T00:00:00Z.  Errors are negative numbers of
+ * chancery_err_code's list.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct uv_loop_s;
+struct chancery;
+
+struct chancery_options {
+    const char *endpoint;   /* "ipc:///path" or "tcp://host:port" */
+    const char *server_key; /* CURVE public key of the broker, 64 hexadecimal digits: pinned */
+    const char *key_file;   /* the seat's keys; refused unless mode 0600 */
+    const char *log; /* name of the log meant; NULL = whichever it is (envelopes carry the one that
+                        the broker named) */
+    const char *keep_dir; /* directory for unconfirmed events and receipts; NULL = nothing is kept
+                             over a restart */
+    const char *software; /* shown on status pages */
+    int64_t give_up;      /* microseconds after which a publish becomes unknown; 0 = never */
+};
+
+/* 0, or the error with a sentence in `why` (may be NULL). Does not wait for the connection. */
+int chancery_open(struct chancery **out, struct uv_loop_s *loop,
+                  const struct chancery_options *options, char why[256]);
+
+/* What is under way ends as CHANCERY_UNKNOWN or is dropped; `closed` (may be NULL) comes once the
+ * handles are gone. */
+void chancery_close(struct chancery *c, void (*closed)(void *arg), void *arg);
+
+struct chancery_session {
+    const char *log, *seat, *office;
+    uint64_t head;   /* last recorded position when the session began */
+    int mode;        /* Mode of envelope.proto: 2 on an exercise log */
+    uint64_t number; /* of this session, from 1 */
+};
+
+/* Called whenever a session begins (connected, and again after each reconnection). */
+void chancery_on_session(struct chancery *c,
+                         void (*session)(void *arg, const struct chancery_session *s), void *arg);
+/* The current session, or NULL. */
+const struct chancery_session *chancery_current(const struct chancery *c);
+
+/* ---- publishing ---- */
+
+enum chancery_outcome {
+    CHANCERY_RECORDED, /* on disk, at these positions */
+    CHANCERY_REFUSED,  /* definitely not recorded; the code says why */
+    CHANCERY_UNKNOWN,  /* given up: it may or may not be recorded; ask again with the same id */
+};
+
+struct chancery_result {
+    enum chancery_outcome outcome;
+    const uint64_t *positions; /* n of them when recorded */
+    const int64_t *received;
+    size_t n;
+    const char *code, *text, *field; /* when refused or unknown */
+    size_t index;                    /* of the event refused */
+};
+
+typedef void chancery_published(void *arg, const struct chancery_result *result);
+
+struct chancery_part {
+    uint8_t sha256[32];
+    uint64_t size;
+    const char *media_type, *name;
+    bool sealed;
+};
+
+struct chancery_recipient {
+    int kind; /* RecipientKind of envelope.proto: 1 party, 2 office, 3 seat, 4 group */
+    const char *name;
+};
+
+/* What a publisher states; the library adds log, seat, office, seat_seq, previous, hashes and
+ * signature. */
+struct chancery_event {
+    const char *stream, *type;
+    const void *payload; /* copied */
+    size_t payload_size;
+    uint8_t id[16]; /* all zero: a new UUIDv7 (then `created` is now unless stated) */
+    int mode;       /* Mode; 0 = ACTUAL, or EXERCISE on an exercise log */
+    int kind;       /* Kind; 0 = NEW */
+    int label;      /* Label; 0 = GREEN */
+    const struct chancery_recipient *recipients;
+    size_t n_recipients;
+    const struct chancery_part *parts;
+    size_t n_parts;
+    uint64_t cause;
+    uint32_t ordinal, of; /* answers of workers and adapters; `of` 0 = not an answer */
+    uint64_t reply_to;    /* position; 0 = none */
+    int64_t created, effective, expires, due;
+    const char *case_id, *language, *marking, *acting_for;
+    bool personal_data;
+};
+
+/* Publishes 1 to 64 events, all or nothing, in this order; what is published first is recorded
+ * first.  `done` comes once.  Returns 0, or ERR_BOUNDS/ERR_TEXT (nothing sent), or ERR_BUSY (too
+ * much unconfirmed: wait for some `done`). */
+int chancery_publish(struct chancery *c, const struct chancery_event events[], size_t n,
+                     chancery_published *done, void *arg);
+
+/* Where this seat stands in a stream: its last seat_seq (0 = none) and its event's position. */
+int chancery_tail(struct chancery *c, const char *stream,
+                  void (*done)(void *arg, int err, uint64_t seat_seq, uint64_t position),
+                  void *arg);
+
+/* ---- reading ---- */
+
+struct chancery_record { /* valid during the call */
+    uint64_t position;
+    int64_t received;
+    const void *event; /* the SignedEvent's bytes */
+    size_t event_size;
+    const void *payload;
+    size_t payload_size;
+};
+
+struct chancery_reading;
+
+struct chancery_read_options {
+    uint64_t from;              /* position; 0 and 1 = the beginning */
+    uint64_t until;             /* last position wanted; 0 = follow */
+    const char *const *streams; /* NULL-ended patterns; NULL = all */
+    const char *const *types;
+    const char *seat; /* only events of this seat; NULL = all */
+    /* Nonzero = go on; 0 = hold: nothing more comes until chancery_read_more. Then the record was
+     * taken. */
+    int (*record)(void *arg, const struct chancery_record *record);
+    /* All up to `head` that the seat may see has come (again after each reconnection). May be NULL.
+     */
+    void (*caught_up)(void *arg, uint64_t head);
+    /* Refused, or `until` was reached (err 0). The reading is gone. May be NULL. */
+    void (*ended)(void *arg, int err, const char *text);
+    void *arg;
+};
+
+/* Signatures are not verified by the reading: the broker did, and `log verify` does offline. Bounds
+ * are. */
+int chancery_read(struct chancery *c, const struct chancery_read_options *options,
+                  struct chancery_reading **out);
+void chancery_read_more(struct chancery_reading *r);
+void chancery_read_cancel(struct chancery_reading *r); /* no callback comes any more */
+
+/* ---- questions ---- */
+
+typedef void chancery_answered(void *arg, int err, const char *code, const char *text,
+                               const char *type, const void *payload, size_t size, uint64_t as_of);
+
+/* `patience` in microseconds. `code` and `text` are set when refused; err is then its number. */
+int chancery_ask(struct chancery *c, const char *service, const char *type, const void *payload,
+                 size_t size, uint64_t at_least, int64_t patience, chancery_answered *done,
+                 void *arg);
+
+struct chancery_question { /* valid during the call; answer it then or keep `token` */
+    uint64_t token;
+    const char *service, *type, *seat, *office;
+    const void *payload;
+    size_t size;
+    uint64_t at_least;
+};
+
+int chancery_offer(struct chancery *c, const char *service,
+                   void (*asked)(void *arg, const struct chancery_question *q), void *arg);
+/* `label` as in chancery_event. */
+void chancery_answer(struct chancery *c, uint64_t token, const char *type, const void *payload,
+                     size_t size, uint64_t as_of, int label);
+void chancery_answer_refused(struct chancery *c, uint64_t token, const char *code, const char *text,
+                             const char *field);
+
+/* ---- parts, head ---- */
+
+/* Reads the file as it is sent; fills *part (hash, size) before it returns, having read the file
+ * once: blocks for that. */
+int chancery_put_part(struct chancery *c, const char *file, struct chancery_part *part,
+                      void (*done)(void *arg, int err, const char *text), void *arg);
+/* Writes the part into `file` (made anew, mode 0600), checked against its hash: removed again on
+ * failure. */
+int chancery_get_part(struct chancery *c, uint64_t position, const uint8_t sha256[32],
+                      const char *file, void (*done)(void *arg, int err, const char *text),
+                      void *arg);
+
+int chancery_head(struct chancery *c,
+                  void (*done)(void *arg, int err, uint64_t head, const char *checkpoint),
+                  void *arg);
+
+/* Status of frames.proto, packed. */
+int chancery_status(struct chancery *c,
+                    void (*done)(void *arg, int err, const char *text, const void *status,
+                                 size_t size),
+                    void *arg);
+
+/* ---- errors ---- */
+
+const char *chancery_err_code(int err); /* stable and dotted, e.g. "seat.order" */
+const char *chancery_err_text(int err);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conf.h - a table of settings, read once at start
+ *
+ * INI files as inih reads them.  An unknown section or key, a value out of bounds and a repeated
+ * key are errors with file and line.  A program declares its settings as a table; what a file does
+ * not state keeps its default.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/slice.h"
+
+enum conf_type {
+    CONF_STRING,  /* char *, owned by the target: conf_clear frees it */
+    CONF_NUMBER,  /* int64_t, between `least` and `most` */
+    CONF_SECONDS, /* int64_t microseconds; written as 90, 90s, 15m, 8h, 7d; between `least` and
+                     `most` */
+    CONF_SIZE,    /* int64_t bytes; written as 4096, 64K, 16M, 2G; between `least` and `most` */
+    CONF_BOOL,    /* bool; yes, no, true, false */
+};
+
+struct conf_key {
+    const char *section; /* "" = before any section; ending in '*' = a family, e.g. "rule *" */
+    const char *name;
+    enum conf_type type;
+    size_t offset;        /* in the target; for a family, in what `conf_family` gives */
+    const char *fallback; /* as it would be written; NULL = none needed, "!" = must be stated */
+    int64_t least, most;
+};
+
+/* Called at the first key of a section of a family: returns the target for its settings ("rule un"
+ * -> "un"), already cleared, or NULL where there may be no more. */
+typedef void *conf_family(void *target, const char *section, const char *name);
+
+/* 0, or ERR_CONFIG or ERR_IO with "file:line: what is wrong" in `why`. */
+int conf_read(const char *file, const struct conf_key keys[], void *target, conf_family *family,
+              struct buf *why);
+/* The same from bytes; `file` names them in `why`. */
+int conf_parse(const char *file, struct slice text, const struct conf_key keys[], void *target,
+               conf_family *family, struct buf *why);
+/* Frees the strings that the table names (not those of families: clear each with its own). */
+void conf_clear(const struct conf_key keys[], const char *section, void *target);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* envelope.h - envelopes: checked on their own, without registry and log; and ids */
+#pragma once
+
+#include "chancery/core/v1/envelope.pb-c.h"
+#include "lib/mem.h"
+#include "lib/slice.h"
+#include "lib/tree.h"
+
+enum {
+    ID_SIZE = 16,
+    PAYLOAD_MOST = 512 * 1024,
+    ENVELOPE_MOST = 64 * 1024,
+    FRAME_MOST = 1024 * 1024,
+    PARTS_MOST = 64,
+    QUESTION_MOST = 64 * 1024,
+    ANSWER_MOST = 256 * 1024,
+    CHUNK_MOST = 256 * 1024,
+};
+static const uint64_t PART_MOST = (uint64_t)1 << 30;
+
+/* [A-Za-z0-9._-]{1,64} */
+bool identifier_valid(const char *s);
+/* identifier "/" identifier */
+bool office_valid(const char *s);
+/* [a-z0-9.-]{1,64} */
+bool stream_valid(const char *s);
+/* [A-Za-z0-9._]{1,128} */
+bool type_valid(const char *s);
+/* [a-z0-9.-]{1,64}("/"[a-z0-9.-]{1,64})*, at most 128 */
+bool log_name_valid(const char *s);
+/* Exact, or a prefix followed by one '*'; "" matches nothing. */
+bool pattern_match(const char *pattern, const char *s);
+
+/* A signed event taken apart; everything lies in the arena or in the bytes it was made of. */
+struct event {
+    struct slice bytes;   /* the SignedEvent */
+    struct slice payload; /* empty where none was given */
+    const Core__SignedEvent *signed_event;
+    const Core__Envelope *envelope;
+    struct hash envelope_hash; /* SHA-256 of the envelope's bytes */
+};
+
+/* Scans, unpacks and checks what can be checked without registry and log: bounds, identifiers,
+ * enums stated, ids' form, ordinal < of, references well-formed, payload size and hash, shape of
+ * signature, path and salt. 0 or a negative err; `where` becomes the field at fault. The signature
+ * itself is not verified. */
+int event_open(struct event *out, struct slice event, struct slice payload, struct arena *arena,
+               char where[128]);
+/* The same without the check of payload bytes (a log read for its heads). */
+int event_open_head(struct event *out, struct slice event, struct arena *arena, char where[128]);
+
+/* RFC 9562 section 5.7: `now` microseconds UTC. Random bits from libsodium. */
+void id_v7(uint8_t id[ID_SIZE], int64_t now);
+/* Microseconds of a UUIDv7 (whole milliseconds), or -1 where it is none. */
+int64_t id_v7_time(const uint8_t id[ID_SIZE]);
+/* RFC 9562 section 5.8: of a worker's answer. 48 bits of the cause's position, version 8, 12 bits
+ * 0, variant, 30 bits 0, 32 bits of the ordinal: ids of one worker ascend. */
+void id_v8(uint8_t id[ID_SIZE], uint64_t cause, uint32_t ordinal);
+/* True when the id is that of cause and ordinal. */
+bool id_v8_is(const uint8_t id[ID_SIZE], uint64_t cause, uint32_t ordinal);
+/* 8-4-4-4-12 digits. */
+void id_text(char out[37], const uint8_t id[ID_SIZE]);
+bool id_parse(uint8_t id[ID_SIZE], const char *text);
+
+/* Microseconds UTC by CLOCK_REALTIME. Not for workers. */
+int64_t time_now(void);
+/* "2026-02-27T00:00:09.554Z"; fractions only where there are some. `out` has 40 bytes. */
+void time_text(char out[40], int64_t us);
+/* RFC 3339, with offset; false where it is none. */
+bool time_parse(int64_t *us, const char *text);

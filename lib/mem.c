@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/mem.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/slice.h"
+
+static void *mem_check(void *p)
+{
+    if (!p) {
+        fputs("mem: out of memory\n", stderr);
+        abort();
+    }
+    return p;
+}
+
+void *mem_new(size_t size)
+{
+    return mem_check(calloc(1, size ? size : 1));
+}
+
+void *mem_grow(void *p, size_t size)
+{
+    return mem_check(realloc(p, size ? size : 1));
+}
+
+char *mem_str(const char *s)
+{
+    return s ? mem_strn(s, strlen(s)) : NULL;
+}
+
+char *mem_strn(const void *data, size_t size)
+{
+    char *copy = mem_check(malloc(size + 1));
+
+    if (size)
+        memcpy(copy, data, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+void mem_free(void *p)
+{
+    free(p);
+}
+
+char *mem_printf(const char *format, ...)
+{
+    struct buf b = {0};
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    va_start(args, format);
+    vsnprintf((char *)buf_grow(&b, (size_t)n + 1), (size_t)n + 1, format, args);
+    va_end(args);
+    return (char *)b.data;
+}
+
+/* Blocks in a list, the first one kept over resets. */
+struct block {
+    struct block *next;
+    size_t size, used;
+    max_align_t data[];
+};
+
+struct arena {
+    ProtobufCAllocator allocator;
+    struct block *first, *last;
+    size_t cap, taken;
+};
+
+enum { BLOCK_SIZE = 16 * 1024 };
+
+static void *allocator_alloc(void *arena, size_t size)
+{
+    return arena_take(arena, size);
+}
+
+static void allocator_free(void *arena, void *p)
+{
+    (void)arena, (void)p;
+}
+
+static struct block *block_new(size_t size)
+{
+    struct block *b = mem_check(malloc(sizeof *b + size));
+
+    *b = (struct block){.size = size};
+    return b;
+}
+
+struct arena *arena_new(size_t cap)
+{
+    struct arena *a = mem_new(sizeof *a);
+
+    *a = (struct arena){.allocator = {allocator_alloc, allocator_free, a}, .cap = cap};
+    a->first = a->last = block_new(BLOCK_SIZE);
+    return a;
+}
+
+static void arena_drop(struct block *b)
+{
+    while (b) {
+        struct block *next = b->next;
+        free(b);
+        b = next;
+    }
+}
+
+void arena_free(struct arena *a)
+{
+    if (a) {
+        arena_drop(a->first);
+        mem_free(a);
+    }
+}
+
+void arena_reset(struct arena *a)
+{
+    arena_drop(a->first->next);
+    a->last = a->first;
+    a->first->next = NULL;
+    a->first->used = 0;
+    a->taken = 0;
+}
+
+void *arena_take(struct arena *a, size_t size)
+{
+    const size_t align = _Alignof(max_align_t);
+
+    if (size > a->cap - a->taken)
+        return NULL;
+    size_t need = (size + align - 1) / align * align;
+    if (need > a->last->size - a->last->used) {
+        a->last->next = block_new(need > BLOCK_SIZE ? need : BLOCK_SIZE);
+        a->last = a->last->next;
+    }
+    void *p = (uint8_t *)a->last->data + a->last->used;
+    a->last->used += need;
+    a->taken += size;
+    return memset(p, 0, size);
+}
+
+ProtobufCAllocator *arena_allocator(struct arena *a)
+{
+    return &a->allocator;
+}

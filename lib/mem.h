@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mem.h - allocation that does not fail, and an arena for one message
+ *
+ * Bookkeeping does not handle lack of memory: `mem_*` ends the process.  A size chosen by a peer is
+ * checked against a limit first.  What a peer's bytes make `unpack` allocate comes from an arena
+ * with a cap, and there running out is an ordinary failure.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
+
+void *mem_new(size_t size); /* zeroed; never NULL */
+void *mem_grow(void *p, size_t size);
+char *mem_str(const char *s);                  /* a copy; NULL gives NULL */
+char *mem_strn(const void *data, size_t size); /* a copy with NUL behind it */
+void mem_free(void *p);                        /* NULL is fine */
+char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Memory for one message: decode, handle, answer, drop it whole. */
+struct arena;
+
+struct arena *arena_new(size_t cap); /* bytes that may be taken between two resets */
+void arena_free(struct arena *a);    /* NULL is fine */
+void arena_reset(struct arena *a);   /* all that was taken is invalid; a first block is kept */
+void *arena_take(struct arena *a,
+                 size_t size); /* zeroed, aligned for anything; NULL past the cap */
+
+/* For protobuf-c's unpack: allocations from the arena, frees ignored.  Lives as long as the arena.
+ */
+ProtobufCAllocator *arena_allocator(struct arena *a);

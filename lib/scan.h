@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scan.h - the pre-scan of protobuf bytes: bounds before `unpack`
+ *
+ * protobuf-c's unpack dies at depth 10,000, grows an input 60 times, takes invalid UTF-8 and NUL in
+ * strings and lets the last of repeated singular fields win.  So no bytes of a peer are unpacked
+ * before they passed here.  Driven by the message's descriptor: fields known to it must have their
+ * wire type; strings are UTF-8, NFC and without U+0000; a singular field (and a oneof) comes once;
+ * fields unknown to it are counted and skipped, groups refused.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "lib/mem.h"
+#include "lib/slice.h"
+
+enum {
+    SCAN_DEPTH = 8,       /* of messages, the outer one is 1 */
+    SCAN_FIELDS = 4096,   /* in all, packed elements counted */
+    SCAN_UNKNOWN = 16,    /* fields the descriptor does not know */
+    SCAN_STRING = 262144, /* bytes of a string */
+};
+
+/* 0, ERR_MALFORMED, ERR_BOUNDS or ERR_TEXT. `where`, if not NULL, becomes the dotted name of the
+ * field at fault (static storage of the descriptor's names; at most 128 bytes, cut). Allocates
+ * nothing but for text that is not ASCII. */
+int scan_message(const ProtobufCMessageDescriptor *type, struct slice bytes, char where[128]);
+
+/* scan_message, and then unpack into the arena: NULL and `*err` set when refused or past the
+ * arena's cap. */
+ProtobufCMessage *scan_unpack(const ProtobufCMessageDescriptor *type, struct slice bytes,
+                              struct arena *arena, int *err, char where[128]);
+
+/* Valid UTF-8, NFC, no U+0000. */
+bool scan_text(struct slice text);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settings.h - an instance's directory, and the settings that every process of it reads
+ *
+ * An instance is a directory: chancery.conf, log/, parts/, log.vkey, keys/<seat>.key, run/ (socket,
+ * small files of the processes).  One configuration file serves all processes: each reads the
+ * sections that it knows and skips those of the others; a section that nobody knows is an error.
+ * Paths in it are relative to the directory that it lies in.
+ */
+#pragma once
+
+#include "lib/conf.h"
+
+struct settings {     /* settings_clear frees it */
+    char *dir;        /* absolute path of the instance */
+    char *log;        /* [log] name */
+    char *endpoint;   /* [connection] endpoint, ready for ZeroMQ: relative ipc paths made absolute;
+                         one   that is too long for a socket (107 bytes) goes by /proc/self/fd */
+    char *server_key; /* [connection] server-key, 64 hexadecimal digits */
+    char *seat;       /* [<section>] seat */
+    char *key_file;   /* dir/keys/<seat>.key */
+    char *run_dir;    /* dir/run, made when missing */
+};
+
+/* Sections that exist: log, connection, broker, up, terminal, embargo, sanctions, clock, alert,
+ * rule *. */
+extern const char *const settings_sections[]; /* NULL-ended */
+
+/* Reads [log], [connection] and `section`'s `seat`, and, with `keys`, the caller's own settings
+ * (any sections) into `target`. `file`: the configuration file, or the instance's directory. 0 or a
+ * negative err with "file:line: text" in `why`. */
+int settings_read(struct settings *s, const char *file, const char *section,
+                  const struct conf_key keys[], void *target, conf_family *family, struct buf *why);
+void settings_clear(struct settings *s);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sign.h - keys, and signing and verifying events, one or a batch
+ *
+ * A seat's key file holds its CURVE and Ed25519 secrets.  Keys are made where they are used; the
+ * file has mode 0600, and one that others can read is refused with the command that mends it.
+ */
+#pragma once
+
+#include "chancery/core/v1/envelope.pb-c.h"
+#include "lib/slice.h"
+#include "lib/tree.h"
+
+enum { KEY_SIZE = 32, KEY_ID_SIZE = 8, SIGNATURE_SIZE = 64, SALT_SIZE = 16, BATCH_MOST = 64 };
+
+struct seat_key { /* plain values; secret: seat_key_clear it */
+    char seat[65], office[130];
+    uint8_t curve_public[KEY_SIZE], curve_secret[KEY_SIZE];
+    uint8_t sign_public[KEY_SIZE], sign_seed[KEY_SIZE];
+};
+
+void seat_key_make(struct seat_key *key, const char *seat, const char *office);
+void seat_key_clear(struct seat_key *key);
+/* Writes a new file, mode 0600, synced; ERR_EXISTS rather than overwriting. */
+int seat_key_write(const struct seat_key *key, const char *file);
+/* 0, ERR_NOT_FOUND, ERR_FILE_MODE, ERR_MALFORMED or ERR_IO with a sentence in `why`. */
+int seat_key_read(struct seat_key *key, const char *file, struct buf *why);
+
+/* First 8 bytes of SHA-256(public key). */
+void key_id(uint8_t out[KEY_ID_SIZE], const uint8_t public_key[KEY_SIZE]);
+
+void sign_bytes(uint8_t signature[SIGNATURE_SIZE], struct slice message,
+                const uint8_t seed[KEY_SIZE], const uint8_t public_key[KEY_SIZE]);
+bool sign_check(const uint8_t signature[SIGNATURE_SIZE], struct slice message,
+                const uint8_t public_key[KEY_SIZE]);
+
+/* Signs 1 to 64 envelopes with one signature.  events[i] becomes the packed SignedEvent; fresh
+ * salts. */
+void sign_events(const struct seat_key *key, const struct slice envelopes[], size_t n,
+                 struct buf events[]);
+
+/* The root that the event's signature is over; false when index, size and path do not fit.  Events
+ * of one batch have the same root, key and signature: verifying one of them verifies all. */
+bool sign_event_root(const Core__SignedEvent *event, struct hash *root);
+/* Ed25519 over "chancery-event-v1" NUL root. The dear step: about 8,000 a second and core. */
+bool sign_root_check(const struct hash *root, struct slice signature,
+                     const uint8_t public_key[KEY_SIZE]);
