@@ -47,6 +47,7 @@ const struct seat *
 registry_seat(const struct registry *r,
               const char *name); /* NULL: none; case does not matter for clashes, only for this */
 const struct office *registry_office(const struct registry *r, const char *name);
+bool registry_party(const struct registry *r, const char *name);
 const struct key *registry_curve_key(const struct registry *r,
                                      const uint8_t public_key[KEY_SIZE]); /* revoked ones too */
 const struct key *registry_sign_key(const struct registry *r, const uint8_t id[KEY_ID_SIZE]);
