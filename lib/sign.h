@@ -37,6 +37,10 @@ bool sign_check(const uint8_t signature[SIGNATURE_SIZE], struct slice message,
  * salts. */
 void sign_events(const struct seat_key *key, const struct slice envelopes[], size_t n,
                  struct buf events[]);
+/* The same with the caller's salts, for examples that must come out alike.  A salt is never used
+ * for two envelopes: it keeps who sees one event of a batch from guessing its neighbours. */
+void sign_events_salted(const struct seat_key *key, const struct slice envelopes[],
+                        const uint8_t (*salts)[SALT_SIZE], size_t n, struct buf events[]);
 
 /* The root that the event's signature is over; false when index, size and path do not fit.  Events
  * of one batch have the same root, key and signature: verifying one of them verifies all. */

@@ -60,6 +60,10 @@ int tree_inclusion(uint64_t index, uint64_t size, tree_read *read, void *arg,
 int tree_consistency(uint64_t old_size, uint64_t size, tree_read *read, void *arg,
                      struct hash path[TREE_LEVELS], int *n);
 
+/* The root that the path leads to; false where the path has not the length that index and size ask
+ * for. */
+bool tree_inclusion_root(uint64_t index, uint64_t size, const struct hash *leaf,
+                         const struct hash path[], int n, struct hash *root);
 /* True when the path leads from the leaf to the root. */
 bool tree_check_inclusion(uint64_t index, uint64_t size, const struct hash *leaf,
                           const struct hash path[], int n, const struct hash *root);
