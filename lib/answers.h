@@ -16,7 +16,6 @@ struct answer_event {
     const ProtobufCMessageDescriptor *type;
     struct slice payload; /* in the arena of the answers */
     int label;            /* Label; 0 = GREEN */
-    uint64_t wake;        /* not used outside this module's users */
 };
 
 struct answers {

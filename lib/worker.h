@@ -16,6 +16,7 @@
 
 #include "chancery/core/v1/envelope.pb-c.h"
 #include "lib/answers.h"
+#include "lib/merge.h"
 
 struct input { /* valid during the call */
     uint64_t position;
@@ -62,17 +63,25 @@ struct fold;
 struct fold *fold_new(const struct worker *w);
 void fold_free(struct fold *f);
 const void *fold_state(const struct fold *f);
-/* True when the type has a decide row (or is RetryInput): it is answered. */
-bool fold_answers(const struct fold *f, const char *type);
-/* An input in order of position: applied.  With `decide`, answered into `out` (RulesAdopted first
- * where it is due); unknown types and payloads that do not unpack are answered by RequestRefused
- * where the stream is "<name>.in", else ignored. */
-void fold_input(struct fold *f, uint64_t position, int64_t received, const Core__Envelope *envelope,
-                struct slice payload, bool decide, struct answers *out);
+/* The worker reads the stream, as an input. */
+bool fold_reads(const struct fold *f, const char *stream);
+/* The stream is the worker's own. */
+bool fold_owns(const struct fold *f, const char *stream);
+/* Inputs of this type are answered: the type has a decide row, or the stream is "<name>.in". */
+bool fold_answers(const struct fold *f, const char *stream, const char *type);
+
+enum fold_mode {
+    FOLD_APPLY,  /* only folded: it is not answered, or its answers are in the log */
+    FOLD_DECIDE, /* folded and answered: into `out`, RulesAdopted first where it is due */
+    FOLD_FAILED, /* neither: it is answered by WorkerFailed, and kept for RetryInput */
+};
+
+/* An input, in order of position.  What does not unpack or is of no known type is answered by
+ * RequestRefused. RetryInput folds and decides the input that failed. */
+void fold_input(struct fold *f, const struct item *input, enum fold_mode mode, struct answers *out);
 /* An own event, in order of cause and ordinal, after its cause's fold_input and before the next
  * input's. */
-void fold_own(struct fold *f, uint64_t position, int64_t received, const Core__Envelope *envelope,
-              struct slice payload);
+void fold_own(struct fold *f, const struct item *own);
 uint32_t fold_rules(const struct fold *f); /* version last adopted; 0 = none yet */
 /* Answers a question: one message or RequestRefused in `out`. */
 void fold_question(const struct fold *f, const char *type, struct slice payload,

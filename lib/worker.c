@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.c - the runtime: two readings joined, one input at a time decided and published
+ *
+ * Starting and running are the same thing.  Inputs and own events are read from the beginning and
+ * go on being read; an input whose answers are in the log is folded with them, one without is
+ * decided, and its answers are folded when they come back from the log.  Nothing is kept outside
+ * the log but the count of deaths.
+ */
+#include "lib/worker.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "chancery/core/v1/answers.pb-c.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/settings.h"
+
+enum {
+    DEATHS = 3,                        /* on one input, and it is set aside */
+    HELD_MOST = 64 * 1024 * 1024,      /* bytes of records waiting */
+    ANSWERS_ARENA = 256 * 1024 * 1024, /* of one input */
+    QUESTIONS_MOST = 256,              /* waiting for a position */
+    EXIT_AGAIN = 75,                   /* start me again: EX_TEMPFAIL */
+};
+
+struct attempts { /* mapped from run/<name>.deaths: outlives a kill, means nothing after a power cut
+                   */
+    uint64_t position;
+    uint64_t count;
+};
+
+struct waiting { /* a question for a position that is not folded yet */
+    uint64_t token, at_least;
+    char *type;
+    struct buf payload;
+    uint64_t deadline; /* of the loop, ms */
+    struct waiting *next;
+};
+
+struct runner {
+    const struct worker *worker;
+    struct settings settings;
+    uv_loop_t *loop;
+    uv_signal_t signals[2];
+    uv_timer_t tick;
+    struct chancery *client;
+    struct chancery_reading *inputs, *own;
+    uint64_t inputs_head, own_head; /* caught up to; 0 = not yet */
+    uint64_t start_head;            /* of the log when the session began */
+    uint64_t folded;                /* position */
+    struct merge *merge;
+    struct fold *fold;
+    struct answers answers, reply;
+    struct attempts *attempts;
+    bool publishing; /* answers are on their way; they come back through `own` */
+    bool stepping, closing;
+    struct waiting *waiting;
+    size_t n_waiting;
+    int status;
+};
+
+/* ---- ending ---- */
+
+static void runner_end(struct runner *r, int status)
+{
+    if (r->closing)
+        return;
+    r->closing = true;
+    r->status = status;
+    chancery_close(r->client, NULL, NULL);
+    for (size_t i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&r->signals[i], NULL);
+    uv_close((uv_handle_t *)&r->tick, NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    log_info("%s: ending signal=%d", ((struct runner *)handle->data)->worker->name, number);
+    runner_end(handle->data, EXIT_SUCCESS);
+}
+
+/* ---- questions ---- */
+
+static bool folding(const struct runner *r)
+{
+    return !r->inputs_head || !r->own_head || r->folded < r->start_head;
+}
+
+static void question_reply(struct runner *r, uint64_t token, const char *type, struct slice payload)
+{
+    fold_question(r->fold, type, payload, &r->reply);
+    const struct answer_event *e = &r->reply.events[0];
+    if (e->type == &core__request_refused__descriptor) {
+        Core__RequestRefused *refused =
+            core__request_refused__unpack(NULL, e->payload.size, e->payload.data);
+        assert(refused);
+        chancery_answer_refused(r->client, token, refused->code, refused->text, refused->field);
+        core__request_refused__free_unpacked(refused, NULL);
+    } else {
+        chancery_answer(r->client, token, e->type->name, e->payload.data, e->payload.size,
+                        r->folded, e->label);
+    }
+}
+
+static void refuse_folding(struct runner *r, uint64_t token)
+{
+    chancery_answer_refused(r->client, token, err_code(ERR_FOLDING), err_text(ERR_FOLDING), "");
+}
+
+static void on_question(void *arg, const struct chancery_question *q)
+{
+    struct runner *r = arg;
+
+    if (folding(r) || r->n_waiting == QUESTIONS_MOST) {
+        refuse_folding(r, q->token);
+        return;
+    }
+    if (q->at_least <= r->folded) {
+        question_reply(r, q->token, q->type, slice_of(q->payload, q->size));
+        return;
+    }
+    struct waiting *w = mem_new(sizeof *w);
+    *w = (struct waiting){.token = q->token,
+                          .at_least = q->at_least,
+                          .type = mem_str(q->type),
+                          .deadline = uv_now(r->loop) + 5000,
+                          .next = r->waiting};
+    buf_add(&w->payload, q->payload, q->size);
+    r->waiting = w;
+    r->n_waiting++;
+}
+
+/* Answers what waited for a position that is folded now, and refuses what waited too long. */
+static void questions_go_on(struct runner *r)
+{
+    struct waiting **at = &r->waiting;
+
+    while (*at) {
+        struct waiting *w = *at;
+        bool ready = w->at_least <= r->folded;
+        if (!ready && uv_now(r->loop) < w->deadline) {
+            at = &w->next;
+            continue;
+        }
+        if (ready)
+            question_reply(r, w->token, w->type, slice_buf(&w->payload));
+        else
+            refuse_folding(r, w->token);
+        *at = w->next;
+        r->n_waiting--;
+        mem_free(w->type);
+        buf_free(&w->payload);
+        mem_free(w);
+    }
+}
+
+/* ---- deciding ---- */
+
+static void on_published(void *arg, int err, const char *code, const char *text,
+                         const uint64_t positions[], size_t n)
+{
+    struct runner *r = arg;
+
+    (void)positions, (void)n;
+    r->publishing = false;
+    if (err == 0 || r->closing)
+        return;
+    /* another instance answered differently, or the registry changed: begin again from the log */
+    log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name,
+              (unsigned long long)r->answers.cause, code, text);
+    runner_end(r, EXIT_AGAIN);
+}
+
+static void answer_failed(struct runner *r, const struct item *input)
+{
+    Core__WorkerFailed failed = CORE__WORKER_FAILED__INIT;
+
+    failed.input = input->position;
+    failed.type = input->envelope->type;
+    failed.deaths = (uint32_t)r->attempts->count;
+    answers_begin(&r->answers, input->position, input->received, (int)input->envelope->mode);
+    answer(&r->answers, &failed.base);
+    log_error("%s: set aside input=%llu type=%s deaths=%u", r->worker->name,
+              (unsigned long long)input->position, input->envelope->type, failed.deaths);
+}
+
+/* Counted before, forgotten after: what stands there at a start is how often this input ended the
+ * process. */
+static void attempt(struct runner *r, uint64_t position)
+{
+    if (r->attempts->position != position)
+        *r->attempts = (struct attempts){.position = position};
+    r->attempts->count++;
+}
+
+static void decide_input(struct runner *r, const struct item *input, size_t known)
+{
+    if (r->attempts->position == input->position && r->attempts->count >= DEATHS) {
+        fold_input(r->fold, input, FOLD_FAILED, &r->answers);
+        answer_failed(r, input);
+    } else {
+        attempt(r, input->position);
+        fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
+        r->attempts->count = 0;
+    }
+    r->publishing = true;
+    answers_publish(&r->answers, r->client, known, on_published, r);
+}
+
+static bool is_failed(const struct item *const *own, size_t n)
+{
+    return n == 1 && strcmp(own[0]->envelope->type, core__worker_failed__descriptor.name) == 0;
+}
+
+static void fold_answered(struct runner *r, const struct item *input, const struct item *const *own,
+                          size_t n)
+{
+    bool decided = r->answers.cause == input->position;
+
+    if (!decided)
+        fold_input(r->fold, input, is_failed(own, n) ? FOLD_FAILED : FOLD_APPLY, NULL);
+    for (size_t i = 0; i < n; i++)
+        fold_own(r->fold, own[i]);
+    r->folded = own[n - 1]->position > r->folded ? own[n - 1]->position : r->folded;
+}
+
+/* One input: true when there may be more to do now. */
+static bool step(struct runner *r)
+{
+    const struct item *input, *const *own;
+    size_t n;
+
+    switch (merge_peek(r->merge, &input, &own, &n)) {
+    case MERGE_PLAIN:
+        fold_input(r->fold, input, FOLD_APPLY, NULL);
+        break;
+    case MERGE_ANSWERED:
+        fold_answered(r, input, own, n);
+        break;
+    case MERGE_PART:
+        if (!r->publishing && r->own_head >= r->start_head && r->own_head &&
+            r->answers.cause != input->position)
+            decide_input(r, input, n);
+        return false;
+    case MERGE_SKIPPED:
+    case MERGE_ORPHAN:
+        log_error("%s: the log does not fit its inputs: position=%llu cause=%llu; see "
+                  "`chancery audit`",
+                  r->worker->name, (unsigned long long)(n ? own[0]->position : 0),
+                  (unsigned long long)(n ? own[0]->envelope->cause : input->position));
+        runner_end(r, EXIT_FAILURE);
+        return false;
+    case MERGE_NOTHING:
+    default:
+        return false;
+    }
+    r->folded = input->position > r->folded ? input->position : r->folded;
+    merge_pop(r->merge);
+    return true;
+}
+
+static void go_on(struct runner *r)
+{
+    while (!r->closing && step(r))
+        continue;
+    if (r->closing)
+        return;
+    const struct item *input, *const *own;
+    size_t n;
+    if (merge_peek(r->merge, &input, &own, &n) == MERGE_NOTHING && r->inputs_head > r->folded)
+        r->folded = r->inputs_head;
+    if (merge_held(r->merge) < HELD_MOST / 2) {
+        chancery_read_more(r->inputs);
+        chancery_read_more(r->own);
+    }
+    if (!folding(r))
+        questions_go_on(r);
+}
+
+/* ---- readings ---- */
+
+static struct item *item_of_record(const struct chancery_record *record)
+{
+    return item_new(record->position, record->received, slice_of(record->event, record->event_size),
+                    slice_of(record->payload, record->payload_size));
+}
+
+static int on_input(void *arg, const struct chancery_record *record)
+{
+    struct runner *r = arg;
+    struct item *item = item_of_record(record);
+
+    if (!item) {
+        log_warn("%s: cannot be read position=%llu", r->worker->name,
+                 (unsigned long long)record->position);
+        return 1;
+    }
+    bool answered = fold_answers(r->fold, item->envelope->stream, item->envelope->type);
+    merge_input(r->merge, &item, answered);
+    go_on(r);
+    return merge_held(r->merge) < HELD_MOST;
+}
+
+static int on_own(void *arg, const struct chancery_record *record)
+{
+    struct runner *r = arg;
+    struct item *item = item_of_record(record);
+
+    if (item)
+        merge_own(r->merge, &item);
+    go_on(r);
+    return merge_held(r->merge) < HELD_MOST;
+}
+
+static void on_inputs_caught_up(void *arg, uint64_t head)
+{
+    struct runner *r = arg;
+
+    r->inputs_head = head;
+    go_on(r);
+}
+
+static void on_own_caught_up(void *arg, uint64_t head)
+{
+    struct runner *r = arg;
+
+    r->own_head = head;
+    go_on(r);
+}
+
+static void on_ended(void *arg, int err, const char *text)
+{
+    struct runner *r = arg;
+
+    log_error("%s: reading refused code=%s text=%s", r->worker->name, err_code(err), text);
+    runner_end(r, EXIT_FAILURE);
+}
+
+static void readings_open(struct runner *r, const char *seat)
+{
+    const char *own[] = {r->worker->out, r->worker->wake, NULL};
+    struct chancery_read_options inputs = {
+        .streams = r->worker->reads,
+        .record = on_input,
+        .caught_up = on_inputs_caught_up,
+        .ended = on_ended,
+        .arg = r,
+    };
+    struct chancery_read_options answers = {
+        .streams = own,
+        .seat = seat,
+        .record = on_own,
+        .caught_up = on_own_caught_up,
+        .ended = on_ended,
+        .arg = r,
+    };
+    int rc = chancery_read(r->client, &inputs, &r->inputs);
+    assert(rc == 0);
+    rc = chancery_read(r->client, &answers, &r->own);
+    assert(rc == 0);
+    rc = chancery_offer(r->client, r->worker->name, on_question, r);
+    assert(rc == 0);
+    (void)rc;
+}
+
+static void on_session(void *arg, const struct chancery_session *s)
+{
+    struct runner *r = arg;
+
+    log_info("%s: session seat=%s head=%llu", r->worker->name, s->seat,
+             (unsigned long long)s->head);
+    if (r->inputs)
+        return; /* readings go on by themselves */
+    r->start_head = s->head;
+    readings_open(r, s->seat);
+}
+
+/* ---- starting ---- */
+
+static struct attempts *attempts_map(const struct runner *r)
+{
+    char *file = mem_printf("%s/%s.deaths", r->settings.run_dir, r->worker->name);
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    void *map = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, sizeof(struct attempts)) == 0)
+        map = mmap(NULL, sizeof(struct attempts), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    if (map == MAP_FAILED)
+        log_error("%s: cannot keep %s: %m", r->worker->name, file);
+    mem_free(file);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct runner *r = timer->data;
+
+    if (!folding(r))
+        questions_go_on(r);
+}
+
+static void handles_start(struct runner *r)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(r->loop, &r->signals[i]);
+        r->signals[i].data = r;
+        uv_signal_start(&r->signals[i], on_signal, numbers[i]);
+    }
+    uv_timer_init(r->loop, &r->tick);
+    r->tick.data = r;
+    uv_timer_start(&r->tick, on_tick, 500, 500);
+}
+
+static int runner_run(struct runner *r)
+{
+    char why[256];
+    struct chancery_options options = {
+        .endpoint = r->settings.endpoint,
+        .server_key = r->settings.server_key,
+        .key_file = r->settings.key_file,
+        .log = r->settings.log,
+        .software = r->worker->name,
+    };
+
+    r->loop = uv_default_loop();
+    r->attempts = attempts_map(r);
+    if (!r->attempts)
+        return EXIT_FAILURE;
+    if (chancery_open(&r->client, r->loop, &options, why) != 0) {
+        log_error("%s: %s", r->worker->name, why);
+        return EXIT_FAILURE;
+    }
+    r->merge = merge_new();
+    r->fold = fold_new(r->worker);
+    answers_init(&r->answers, ANSWERS_ARENA, r->worker->out);
+    answers_init(&r->reply, ANSWERS_ARENA, r->worker->out);
+    chancery_on_session(r->client, on_session, r);
+    handles_start(r);
+    uv_run(r->loop, UV_RUN_DEFAULT);
+    uv_loop_close(r->loop);
+    while (r->waiting) {
+        struct waiting *w = r->waiting;
+        r->waiting = w->next;
+        mem_free(w->type);
+        buf_free(&w->payload);
+        mem_free(w);
+    }
+    merge_free(r->merge);
+    fold_free(r->fold);
+    answers_clear(&r->answers);
+    answers_clear(&r->reply);
+    munmap(r->attempts, sizeof *r->attempts);
+    return r->status;
+}
+
+int worker_main(const struct worker *w, int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+    static const struct conf_key none[] = {{0}};
+    struct runner r = {.worker = w};
+    const char *file = NULL;
+    struct buf why = {0};
+    int status = EXIT_FAILURE, c;
+
+    while ((c = getopt_long(argc, argv, "c:", options, NULL)) == 'c')
+        file = optarg;
+    if (c != -1 || optind < argc || !file) {
+        log_error("usage: %s --config FILE", argv[0]);
+        return 2;
+    }
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    if (settings_read(&r.settings, file, w->name, none, NULL, NULL, &why) == 0)
+        status = runner_run(&r);
+    else
+        log_error("%s: %s", w->name, buf_cstr(&why));
+    settings_clear(&r.settings);
+    buf_free(&why);
+    return status;
+}
