@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/admit.h"
+
+#include <stdlib.h>
+
+#include "lib/err.h"
+
+static const int64_t ID_AGE_MOST = INT64_C(24) * 3600 * 1000000;
+static const char DUE[] = "chancery.clock.v1.Due";
+
+struct check { /* one event among those of its batch */
+    const struct admit *a;
+    struct admit_event *events;
+    size_t i;
+    struct refusal *why;
+};
+
+typedef int check_step(const struct check *c);
+
+static struct admit_event *event_of(const struct check *c)
+{
+    return &c->events[c->i];
+}
+
+static const Core__Envelope *envelope_of(const struct check *c)
+{
+    return c->events[c->i].event.envelope;
+}
+
+bool admit_is_registry(const struct admit_event *e)
+{
+    return strcmp(e->event.envelope->stream, "registry") == 0;
+}
+
+/* ---- known before ---- */
+
+static int reused(const struct check *c)
+{
+    char id[37];
+
+    id_text(id, envelope_of(c)->id.data);
+    return refuse(c->why, ERR_ID_REUSED, "id",
+                  "%s was used by this seat for another envelope; make a new id", id);
+}
+
+static const struct hash *in_batch(const struct check *c)
+{
+    for (size_t k = 0; k < c->i; k++)
+        if (memcmp(c->events[k].event.envelope->id.data, envelope_of(c)->id.data, ID_SIZE) == 0)
+            return &c->events[k].event.envelope_hash;
+    return NULL;
+}
+
+static int find_known(const struct check *c)
+{
+    struct admit_event *e = event_of(c);
+    const Core__Envelope *env = e->event.envelope;
+    struct hash hash;
+
+    e->known = false;
+    e->position = 0;
+    if (in_batch(c)) /* twice in one batch: whichever is meant, one of them is wrong */
+        return reused(c);
+    const struct overlay_entry *under_way = overlay_find(c->a->overlay, env->seat, env->id.data);
+    if (under_way) {
+        e->known = true;
+        return hash_equal(&under_way->envelope_hash, &e->event.envelope_hash) ? 0 : reused(c);
+    }
+    int rc = journal_find(c->a->journal, env->seat, env->id.data, &e->position, &hash);
+    if (rc == ERR_NOT_FOUND)
+        return 0;
+    if (rc)
+        return refuse(c->why, rc, "id", "the log's index of ids cannot be read");
+    e->known = true;
+    return hash_equal(&hash, &e->event.envelope_hash) ? 0 : reused(c);
+}
+
+/* ---- whose it is ---- */
+
+static int check_seat(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    const struct seat *seat = c->a->seat;
+
+    if (strcmp(env->log, c->a->log) != 0)
+        return refuse(c->why, ERR_LOG, "log", "meant for %s; this is %s", env->log, c->a->log);
+    if (strcmp(env->seat, seat->name) != 0)
+        return refuse(c->why, ERR_SEAT, "seat", "the session is that of %s", seat->name);
+    if (strcmp(env->office, seat->office->name) != 0)
+        return refuse(c->why, ERR_SEAT, "office", "%s acts for %s", seat->name, seat->office->name);
+    return 0;
+}
+
+/* ---- the registry's rules ---- */
+
+static int check_access(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+
+    if (c->a->own || (strcmp(env->stream, "audit") != 0 &&
+                      access_allows(c->a->registry, c->a->seat, CORE__VERB__VERB_PUBLISH,
+                                    env->stream, env->type)))
+        return 0;
+    return refuse(c->why, ERR_DENIED, "stream",
+                  "no access rule lets %s publish %s in %s; ask an administrator", c->a->seat->name,
+                  env->type, env->stream);
+}
+
+static const struct office *office_of(const struct check *c, const char *name)
+{
+    return registry_office(c->a->registry, name);
+}
+
+/* A deputy acts within its own party; for another party nobody acts without a rule. */
+static int check_acting_for(const struct check *c)
+{
+    const char *name = envelope_of(c)->acting_for;
+
+    if (!name[0])
+        return 0;
+    const struct office *office = office_of(c, name);
+    if (!office)
+        return refuse(c->why, ERR_NOT_FOUND, "acting_for", "no office %s is registered", name);
+    if (strcmp(office->party, c->a->seat->office->party) != 0)
+        return refuse(c->why, ERR_DENIED, "acting_for", "%s may not act for another party",
+                      c->a->seat->name);
+    return 0;
+}
+
+struct party_search {
+    const char *party;
+    bool found;
+};
+
+static void is_of_party(void *arg, const struct seat *seat)
+{
+    struct party_search *s = arg;
+
+    s->found = s->found || strcmp(seat->office->party, s->party) == 0;
+}
+
+static bool party_known(const struct check *c, const char *name)
+{
+    struct party_search s = {name, false};
+
+    registry_each_seat(c->a->registry, is_of_party, &s);
+    return s.found;
+}
+
+static bool recipient_known(const struct check *c, const Core__Recipient *r)
+{
+    if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_PARTY)
+        return party_known(c, r->name);
+    if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE)
+        return office_of(c, r->name) != NULL;
+    if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT)
+        return registry_seat(c->a->registry, r->name) != NULL;
+    return false; /* no group is registered */
+}
+
+static int check_recipients(const struct check *c, Core__Recipient *const list[], size_t n,
+                            const char *field)
+{
+    for (size_t k = 0; k < n; k++)
+        if (!recipient_known(c, list[k]))
+            return refuse(c->why, ERR_HANDLING, field,
+                          "%s is not registered: nobody would receive it", list[k]->name);
+    return 0;
+}
+
+static int check_handling(const struct check *c)
+{
+    const Core__Handling *h = envelope_of(c)->handling;
+    int rc = 0;
+
+    if (h)
+        rc = check_recipients(c, h->recipients, h->n_recipients, "handling.recipients");
+    if (h && rc == 0)
+        rc = check_recipients(c, h->release_to, h->n_release_to, "handling.release_to");
+    return rc;
+}
+
+static int check_mode(const struct check *c)
+{
+    if (c->a->exercise && envelope_of(c)->mode != CORE__MODE__MODE_EXERCISE)
+        return refuse(c->why, ERR_FIELD, "mode", "this is an exercise log: it takes EXERCISE only");
+    return 0;
+}
+
+static int check_key(const struct check *c)
+{
+    const struct key *key = event_of(c)->key;
+
+    if (!key || key->seat != c->a->seat)
+        return refuse(c->why, ERR_KEY_UNKNOWN, "key_id",
+                      "no signing key with this id is registered for %s", c->a->seat->name);
+    if (key->revoked)
+        return refuse(c->why, ERR_KEY_REVOKED, "key_id", "the key was revoked at position %llu",
+                      (unsigned long long)key->revoked);
+    return 0;
+}
+
+static int check_signature(const struct check *c)
+{
+    return refuse(c->why, event_of(c)->signature, "signature",
+                  "the signature does not fit the envelope and the key");
+}
+
+/* ---- the broker's state ---- */
+
+static int check_halted(const struct check *c)
+{
+    if (admit_is_registry(event_of(c)))
+        return 0;
+    if (c->a->jumped)
+        return refuse(
+            c->why, ERR_CLOCK, "",
+            "the broker's clock jumped; set it right and restart the broker, or accept it "
+            "once with [broker] accept-clock = yes");
+    if (c->a->full)
+        return refuse(c->why, ERR_FULL, "",
+                      "free space on the log's file system is below [broker] disk-reserve");
+    return 0;
+}
+
+/* ---- the log's order ---- */
+
+static int check_id(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    int64_t made = id_v7_time(env->id.data);
+
+    if (made < 0) {
+        if (env->cause && id_v8_is(env->id.data, env->cause, env->ordinal))
+            return 0;
+        return refuse(c->why, ERR_ID_INVALID, "id",
+                      "not a UUIDv7, nor the UUIDv8 of this cause and ordinal");
+    }
+    if (llabs(made - c->a->now) > ID_AGE_MOST)
+        return refuse(
+            c->why, ERR_ID_STALE, "id",
+            "the id's time is more than 24 hours from the broker's; publish with a new one");
+    return 0;
+}
+
+/* Where the seat stands in the stream, with what comes before in this batch. */
+static int tail_of(const struct check *c, uint64_t *seat_seq, struct hash *hash)
+{
+    const Core__Envelope *env = envelope_of(c);
+    struct journal_tail tail;
+
+    for (size_t k = c->i; k-- > 0;) {
+        const struct admit_event *e = &c->events[k];
+        if (e->known || strcmp(e->event.envelope->stream, env->stream) != 0)
+            continue;
+        *seat_seq = e->event.envelope->seat_seq;
+        *hash = e->event.envelope_hash;
+        return 0;
+    }
+    if (overlay_tail(c->a->overlay, env->seat, env->stream, seat_seq, hash))
+        return 0;
+    int rc = journal_tail(c->a->journal, env->seat, env->stream, &tail);
+    *seat_seq = tail.seat_seq;
+    *hash = tail.envelope_hash;
+    return rc;
+}
+
+static int check_order(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    uint64_t seq;
+    struct hash hash;
+
+    int rc = tail_of(c, &seq, &hash);
+    if (rc)
+        return refuse(c->why, rc, "seat_seq", "where the seat stands cannot be read");
+    c->why->expected = seq + 1;
+    if (env->seat_seq != seq + 1)
+        return refuse(c->why, ERR_SEAT_ORDER, "seat_seq", "%llu stated, %llu follows in %s",
+                      (unsigned long long)env->seat_seq, (unsigned long long)seq + 1, env->stream);
+    size_t size = seq ? HASH_SIZE : 0;
+    if (!slice_equal(slice_of(env->previous.data, env->previous.len), slice_of(hash.bytes, size)))
+        return refuse(c->why, ERR_SEAT_ORDER, "previous",
+                      "not the hash of the seat's envelope %llu in %s", (unsigned long long)seq,
+                      env->stream);
+    c->why->expected = 0;
+    return 0;
+}
+
+static int check_cause(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    uint64_t head = journal_head(c->a->journal);
+
+    if (env->cause <= head)
+        return 0;
+    return refuse(c->why, ERR_CAUSE, "cause", "position %llu is not recorded; the log ends at %llu",
+                  (unsigned long long)env->cause, (unsigned long long)head);
+}
+
+struct named {
+    const Core__EventRef *ref;
+    bool agrees;
+};
+
+static int compare_named(void *arg, const struct journal_record *rec)
+{
+    struct named *n = arg;
+    struct event e;
+    char where[128];
+    struct arena *arena = arena_new(FRAME_MOST);
+
+    n->agrees = event_open_head(&e, rec->event, arena, where) == 0 &&
+                slice_equal(slice_of(e.envelope_hash.bytes, HASH_SIZE),
+                            slice_of(n->ref->envelope_hash.data, n->ref->envelope_hash.len));
+    arena_free(arena);
+    return 0;
+}
+
+static int check_reference(const struct check *c, const Core__EventRef *ref, const char *field)
+{
+    struct named n = {ref, true};
+    uint64_t head = journal_head(c->a->journal);
+
+    if (ref->log[0] && strcmp(ref->log, c->a->log) != 0)
+        return 0; /* another log's: its readers check it there */
+    if (ref->position == 0 || ref->position > head)
+        return refuse(c->why, ERR_REFERENCE, field, "position %llu is not recorded",
+                      (unsigned long long)ref->position);
+    if (ref->envelope_hash.len == 0)
+        return 0;
+    int rc = journal_get(c->a->journal, ref->position, compare_named, &n);
+    if (rc)
+        return refuse(c->why, rc, field, "position %llu cannot be read",
+                      (unsigned long long)ref->position);
+    if (!n.agrees)
+        return refuse(c->why, ERR_REFERENCE, field,
+                      "the envelope at position %llu has another hash",
+                      (unsigned long long)ref->position);
+    return 0;
+}
+
+static int check_references(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    int rc = 0;
+
+    for (size_t k = 0; rc == 0 && k < env->n_references; k++)
+        rc = check_reference(c, env->references[k], "references");
+    if (rc == 0 && env->in_reply_to)
+        rc = check_reference(c, env->in_reply_to, "in_reply_to");
+    return rc;
+}
+
+static int check_parts(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    struct hash part;
+    char hex[2 * HASH_SIZE + 1];
+
+    for (size_t k = 0; k < env->n_parts; k++) {
+        memcpy(part.bytes, env->parts[k]->sha256.data, HASH_SIZE);
+        int64_t size = parts_size(c->a->parts, &part);
+        if (size >= 0 && (uint64_t)size == env->parts[k]->size)
+            continue;
+        hex_encode(hex, part.bytes, HASH_SIZE);
+        return refuse(c->why, size < 0 ? ERR_PART_MISSING : ERR_PART, "parts",
+                      size < 0 ? "%s is not stored; put it first" : "%s has another size", hex);
+    }
+    return 0;
+}
+
+static int check_due(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+
+    if (strcmp(env->type, DUE) == 0 && env->effective > c->a->now)
+        return refuse(c->why, ERR_EARLY, "effective", "the broker's time has not come to it");
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+static check_step *const allowed_steps[] = {
+    check_seat, check_access, check_acting_for, check_handling, check_mode, NULL,
+};
+
+static check_step *const steps[] = {
+    check_key,   check_signature,  check_halted, check_id,  check_order,
+    check_cause, check_references, check_parts,  check_due, NULL,
+};
+
+static int run(const struct check *c, check_step *const list[])
+{
+    int rc = 0;
+
+    c->why->index = (uint32_t)c->i;
+    c->why->stream = envelope_of(c)->stream;
+    c->why->type = envelope_of(c)->type;
+    for (size_t k = 0; rc == 0 && list[k]; k++)
+        rc = list[k](c);
+    return rc;
+}
+
+static check_step *const known_steps[] = {check_seat, find_known, NULL};
+
+int admit_known(const struct admit *a, struct admit_event events[], size_t n, struct refusal *why)
+{
+    struct check c = {a, events, 0, why};
+    int rc = 0;
+
+    for (; rc == 0 && c.i < n; c.i++)
+        rc = run(&c, known_steps);
+    return rc;
+}
+
+int admit_allowed(const struct admit *a, struct admit_event events[], size_t n, struct refusal *why)
+{
+    struct check c = {a, events, 0, why};
+    int rc = 0;
+
+    for (; rc == 0 && c.i < n; c.i++)
+        rc = run(&c, allowed_steps);
+    return rc;
+}
+
+/* Several registry events of one batch build on each other: checked in a copy of the registry. */
+struct rehearsal {
+    struct registry *copy;
+    int rc;
+};
+
+static int rehearse_fold(void *arg, const struct journal_record *rec)
+{
+    struct rehearsal *r = arg;
+    struct event e;
+    char where[128];
+    struct arena *arena = arena_new(FRAME_MOST);
+
+    r->rc = event_open_head(&e, rec->event, arena, where);
+    if (r->rc == 0)
+        registry_fold(r->copy, rec->position, e.envelope->type, rec->payload);
+    arena_free(arena);
+    return r->rc;
+}
+
+static int rehearse_log(const struct admit *a, struct rehearsal *r)
+{
+    const char *stream = "registry";
+    struct journal_filter *filter = journal_filter_new(&stream, 1, NULL, 0, NULL);
+    uint64_t at = 1;
+
+    while (r->rc == 0 && at <= journal_head(a->journal))
+        r->rc = journal_read(a->journal, filter, at, 256, rehearse_fold, r, &at);
+    journal_filter_free(filter);
+    return r->rc;
+}
+
+static int check_registry(const struct check *c, const struct registry *registry)
+{
+    const char *field = "";
+    char text[256] = "";
+    const struct admit_event *e = event_of(c);
+
+    int rc = registry_check(registry, e->event.envelope->type, e->event.payload, &field, text);
+    return refuse(c->why, rc, field ? field : "", "%s", text);
+}
+
+static int admit_registry(const struct admit *a, struct admit_event events[], size_t n,
+                          size_t n_registry, struct refusal *why)
+{
+    struct rehearsal r = {0};
+    struct check c = {a, events, 0, why};
+    int rc = 0;
+
+    if (n_registry > 1) {
+        r.copy = registry_new();
+        rc = refuse(why, rehearse_log(a, &r), "", "the registry cannot be read from the log");
+    }
+    for (; rc == 0 && c.i < n; c.i++) {
+        if (events[c.i].known || !admit_is_registry(&events[c.i]))
+            continue;
+        why->index = (uint32_t)c.i;
+        rc = check_registry(&c, r.copy ? r.copy : a->registry);
+        if (rc == 0 && r.copy)
+            registry_fold(r.copy, journal_head(a->journal) + 1 + c.i,
+                          events[c.i].event.envelope->type, events[c.i].event.payload);
+    }
+    registry_free(r.copy);
+    return rc;
+}
+
+int admit_check(const struct admit *a, struct admit_event events[], size_t n, struct refusal *why)
+{
+    struct check c = {a, events, 0, why};
+    size_t n_registry = 0;
+    int rc = admit_known(a, events, n, why);
+
+    for (; rc == 0 && c.i < n; c.i++) {
+        if (events[c.i].known)
+            continue;
+        n_registry += admit_is_registry(&events[c.i]);
+        rc = run(&c, allowed_steps);
+        if (rc == 0)
+            rc = run(&c, steps);
+    }
+    return rc || n_registry == 0 ? rc : admit_registry(a, events, n, n_registry, why);
+}

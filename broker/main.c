@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - chancery-broker: settings, wiring, signals
+ *
+ * Exit codes: 0 stopped as asked, 1 refused to serve (with the reason), 2 usage, 70 stopped in
+ * doubt.
+ */
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "broker/broker.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, FILES = 8192 };
+
+struct stopper {
+    uv_signal_t terminate, interrupt;
+    struct broker *broker;
+};
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct stopper *s = handle->data;
+
+    (void)number;
+    broker_stop(s->broker);
+    uv_close((uv_handle_t *)&s->terminate, NULL);
+    uv_close((uv_handle_t *)&s->interrupt, NULL);
+}
+
+static void watch_signals(struct stopper *s, uv_loop_t *loop)
+{
+    uv_signal_init(loop, &s->terminate);
+    uv_signal_init(loop, &s->interrupt);
+    s->terminate.data = s->interrupt.data = s;
+    uv_signal_start_oneshot(&s->terminate, on_signal, SIGTERM);
+    uv_signal_start_oneshot(&s->interrupt, on_signal, SIGINT);
+}
+
+static void prepare_process(void)
+{
+    struct rlimit files;
+
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    mallopt(M_ARENA_MAX, 2); /* threads that allocate little share */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES) {
+        files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
+        if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+            log_warn("main: the limit of open files stays at %llu",
+                     (unsigned long long)files.rlim_cur);
+    }
+}
+
+static int serve(const char *config)
+{
+    uv_loop_t loop;
+    struct stopper s = {0};
+    struct buf why = {0};
+
+    uv_loop_init(&loop);
+    int rc = broker_open(&s.broker, &loop, config, &why);
+    if (rc)
+        log_error("main: refusing to serve code=%s: %s", err_code(rc), buf_cstr(&why));
+    else
+        watch_signals(&s, &loop);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    broker_free(s.broker);
+    uv_loop_close(&loop);
+    buf_free(&why);
+    return rc ? EXIT_REFUSED : 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        puts("chancery-broker " CHANCERY_VERSION);
+        return 0;
+    }
+    if (argc != 3 || strcmp(argv[1], "--config") != 0) {
+        fputs("usage: chancery-broker --config FILE_OR_DIR\n", stderr);
+        return EXIT_USAGE;
+    }
+    prepare_process();
+    return serve(argv[2]);
+}

@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/publish.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+enum {
+    ARENA_CAP = 16 * 1024 * 1024,
+    ARENA_LEAST = 16 * 1024, /* what a request costs beside its bytes */
+    ARENAS_KEPT = 16,
+    EXIT_DOUBT = 70,
+};
+
+struct verification { /* one signature of a request; usually there is one */
+    struct hash root;
+    struct slice signature;
+    uint8_t public_key[KEY_SIZE]; /* a copy: verified off the loop */
+    bool good;
+};
+
+struct request { /* lies in its own arena */
+    struct request *next;
+    struct publishing *p;
+    struct arena *arena;
+    size_t bytes;
+    uint32_t peer;
+    uint64_t session, ref;
+    const struct seat *seat;
+    bool own, ready, answers_tail;
+    const char *stream; /* of a tail asked for */
+    struct admit_event *events;
+    size_t n;
+    struct verification *verifications;
+    size_t n_verifications;
+    struct refusal early; /* found before it was verified; err 0: none */
+    int64_t received;
+    uv_work_t work;
+};
+
+struct publishing {
+    struct publishing_of of;
+    struct commit *commit;
+    struct overlay *overlay;
+    struct request *first, **last; /* in order of arrival, not yet admitted */
+    struct arena *arenas[ARENAS_KEPT];
+    size_t n_arenas, waiting;
+};
+
+static void committed(void *owner, int err, uint64_t first, void *const args[], size_t n);
+static void pump(struct publishing *p);
+
+/* ---- life ---- */
+
+struct publishing *publishing_new(const struct publishing_of *of)
+{
+    struct publishing *p = mem_new(sizeof *p);
+
+    p->of = *of;
+    p->overlay = overlay_new();
+    p->last = &p->first;
+    commit_start(&p->commit, of->loop, of->journal, committed, p);
+    return p;
+}
+
+void publishing_free(struct publishing *p)
+{
+    commit_stop(p->commit);
+    while (p->n_arenas)
+        arena_free(p->arenas[--p->n_arenas]);
+    overlay_free(p->overlay);
+    mem_free(p);
+}
+
+struct arena *publish_arena(struct publishing *p)
+{
+    return p->n_arenas ? p->arenas[--p->n_arenas] : arena_new(ARENA_CAP);
+}
+
+void publish_arena_back(struct publishing *p, struct arena *arena)
+{
+    if (p->n_arenas == ARENAS_KEPT) {
+        arena_free(arena);
+        return;
+    }
+    arena_reset(arena);
+    p->arenas[p->n_arenas++] = arena;
+}
+
+size_t publish_waiting(const struct publishing *p)
+{
+    return p->waiting;
+}
+
+bool publish_idle(const struct publishing *p)
+{
+    return !p->first && commit_pending(p->commit) == 0;
+}
+
+uint64_t publish_commits(const struct publishing *p)
+{
+    return commit_count(p->commit);
+}
+
+static int64_t now_of(struct publishing *p)
+{
+    int64_t now;
+    bool jumped, full;
+
+    p->of.state(p->of.arg, &now, &jumped, &full);
+    return now;
+}
+
+/* ---- a request, and its end ---- */
+
+static struct request *request_new(struct publishing *p, const struct peer *peer, uint64_t ref,
+                                   struct arena **arena, size_t bytes)
+{
+    struct request *r = arena_take(*arena, sizeof *r);
+
+    if (!r)
+        return NULL;
+    r->p = p;
+    r->arena = *arena;
+    r->bytes = bytes + ARENA_LEAST;
+    r->ref = ref;
+    if (peer) {
+        r->peer = peer->id;
+        r->session = peer->number;
+        r->seat = peer->key->seat;
+    }
+    *arena = NULL;
+    p->waiting += r->bytes;
+    return r;
+}
+
+static void request_free(struct request *r)
+{
+    struct publishing *p = r->p;
+
+    p->waiting -= r->bytes;
+    publish_arena_back(p, r->arena);
+}
+
+static struct peer *peer_of(const struct request *r)
+{
+    struct peer *peer = r->session ? peers_session(r->p->of.peers, r->peer, r->session) : NULL;
+
+    return peer && !peer->key->revoked ? peer : NULL;
+}
+
+static void answer_refused(struct request *r, const struct refusal *why)
+{
+    struct peer *peer = peer_of(r);
+
+    if (r->own)
+        log_warn("publish: own event refused stream=%s code=%s field=%s",
+                 why->stream ? why->stream : "", err_code(why->err), why->field);
+    if (peer)
+        peer_refuse(peer, r->ref, why, now_of(r->p));
+    request_free(r);
+}
+
+static void enqueue(struct request *r)
+{
+    *r->p->last = r;
+    r->p->last = &r->next;
+}
+
+static struct request *dequeue(struct publishing *p)
+{
+    struct request *r = p->first;
+
+    p->first = r->next;
+    if (!p->first)
+        p->last = &p->first;
+    r->next = NULL;
+    return r;
+}
+
+/* ---- validate ---- */
+
+static int open_events(struct request *r, const Core__Publish *publish, struct refusal *why)
+{
+    if (publish->n_events < 1 || publish->n_events > BATCH_MOST)
+        return refuse(why, ERR_BOUNDS, "events", "a batch has 1 to %d events", BATCH_MOST);
+    r->events = arena_take(r->arena, publish->n_events * sizeof *r->events);
+    if (!r->events)
+        return refuse(why, ERR_BOUNDS, "events", "the batch is too large");
+    for (; r->n < publish->n_events; r->n++) {
+        const Core__SignedBytes *b = publish->events[r->n];
+        int rc = event_open(&r->events[r->n].event, slice_of(b->event.data, b->event.len),
+                            slice_of(b->payload.data, b->payload.len), r->arena, why->field);
+        why->index = (uint32_t)r->n;
+        why->err = rc;
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static struct admit admit_of(struct publishing *p, const struct request *r)
+{
+    struct admit a = {
+        .registry = p->of.registry,
+        .journal = p->of.journal,
+        .overlay = p->overlay,
+        .parts = p->of.parts,
+        .log = p->of.log,
+        .seat = r->seat,
+        .own = r->own,
+        .exercise = p->of.exercise,
+    };
+
+    p->of.state(p->of.arg, &a.now, &a.jumped, &a.full);
+    return a;
+}
+
+static bool all_known(const struct request *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->events[i].known)
+            return false;
+    return true;
+}
+
+/* What refuses the request before its signature is looked at, unless all of it is known: that is
+ * found out when its turn comes. */
+static void look_early(struct request *r, struct peer *peer)
+{
+    struct admit a = admit_of(r->p, r);
+    int64_t now = peer_clock();
+
+    if (admit_allowed(&a, r->events, r->n, &r->early))
+        return;
+    if (!bucket_take(&peer->use->events, (int64_t)r->n, now) ||
+        !bucket_take(&peer->use->bytes, (int64_t)r->bytes, now))
+        refuse(&r->early, ERR_QUOTA, "",
+               "%s publishes faster than its quota allows; wait a second and try again",
+               r->seat->name);
+}
+
+/* ---- verify ---- */
+
+static struct verification *verification_of(struct request *r, const struct hash *root,
+                                            struct slice signature, const struct key *key)
+{
+    for (size_t i = 0; i < r->n_verifications; i++) {
+        struct verification *v = &r->verifications[i];
+        if (memcmp(v->public_key, key->public_key, KEY_SIZE) == 0 && hash_equal(&v->root, root) &&
+            slice_equal(v->signature, signature))
+            return v;
+    }
+    struct verification *v = &r->verifications[r->n_verifications++];
+    *v = (struct verification){.root = *root, .signature = signature};
+    memcpy(v->public_key, key->public_key, KEY_SIZE);
+    return v;
+}
+
+/* Which signatures are to be verified; the same for all events of one signed batch. */
+static bool gather_signatures(struct request *r)
+{
+    struct hash root;
+
+    r->verifications = arena_take(r->arena, r->n * sizeof *r->verifications);
+    if (!r->verifications)
+        return false;
+    for (size_t i = 0; i < r->n; i++) {
+        struct admit_event *e = &r->events[i];
+        const Core__SignedEvent *s = e->event.signed_event;
+        e->key = registry_sign_key(r->p->of.registry, s->key_id.data);
+        e->signature = ERR_SIGNATURE;
+        if (e->key && sign_event_root(s, &root))
+            verification_of(r, &root, slice_of(s->signature.data, s->signature.len), e->key);
+    }
+    return true;
+}
+
+static void on_verify(uv_work_t *work)
+{
+    struct request *r = work->data;
+
+    for (size_t i = 0; i < r->n_verifications; i++) {
+        struct verification *v = &r->verifications[i];
+        v->good = sign_root_check(&v->root, v->signature, v->public_key);
+    }
+}
+
+static void note_signatures(struct request *r)
+{
+    struct hash root;
+
+    for (size_t i = 0; i < r->n; i++) {
+        struct admit_event *e = &r->events[i];
+        const Core__SignedEvent *s = e->event.signed_event;
+        if (!e->key || !sign_event_root(s, &root))
+            continue;
+        struct slice signature = slice_of(s->signature.data, s->signature.len);
+        if (verification_of(r, &root, signature, e->key)->good)
+            e->signature = 0;
+    }
+}
+
+static void after_verify(uv_work_t *work, int status)
+{
+    struct request *r = work->data;
+
+    (void)status; /* never cancelled */
+    note_signatures(r);
+    r->ready = true;
+    pump(r->p);
+}
+
+static void verify(struct request *r)
+{
+    r->work.data = r;
+    if (!r->early.err && gather_signatures(r) && r->n_verifications &&
+        uv_queue_work(r->p->of.loop, &r->work, on_verify, after_verify) == 0)
+        return;
+    r->ready = true;
+}
+
+void publish_take(struct publishing *p, struct peer *peer, uint64_t ref, struct arena **arena,
+                  const Core__Publish *publish, size_t bytes)
+{
+    struct request *r = request_new(p, peer, ref, arena, bytes);
+    struct refusal why = {0};
+
+    assert(r); /* the arena has room: its cap is many times a frame */
+    if (open_events(r, publish, &why)) {
+        answer_refused(r, &why);
+        return;
+    }
+    look_early(r, peer);
+    enqueue(r);
+    verify(r);
+    if (r->ready)
+        pump(p);
+}
+
+void publish_tail(struct publishing *p, struct peer *peer, uint64_t ref, struct arena **arena,
+                  const char *stream)
+{
+    struct request *r = request_new(p, peer, ref, arena, 0);
+
+    assert(r); /* the arena has room: its cap is many times a frame */
+    r->answers_tail = r->ready = true;
+    r->stream = stream;
+    enqueue(r);
+    pump(p);
+}
+
+void publish_own(struct publishing *p, const struct seat *seat, struct arena **arena,
+                 const Core__Publish *publish)
+{
+    struct request *r = request_new(p, NULL, 0, arena, 0);
+    struct refusal why = {0};
+
+    assert(r); /* the arena has room: its cap is many times a frame */
+    r->own = r->ready = true;
+    r->seat = seat;
+    if (open_events(r, publish, &why)) {
+        answer_refused(r, &why);
+        return;
+    }
+    for (size_t i = 0; i < r->n; i++) /* signed a moment ago, by ourselves */
+        r->events[i].key =
+            registry_sign_key(p->of.registry, r->events[i].event.signed_event->key_id.data);
+    enqueue(r);
+    pump(p);
+}
+
+/* ---- admit ---- */
+
+static bool closes_batch(const struct request *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->events[i].known && admit_is_registry(&r->events[i]))
+            return true;
+    return false;
+}
+
+static bool list_parts(struct request *r, const Core__Envelope *env, struct journal_event *out)
+{
+    struct hash *parts = arena_take(r->arena, env->n_parts * sizeof *parts);
+
+    if (!parts)
+        return false;
+    for (size_t k = 0; k < env->n_parts; k++)
+        memcpy(parts[k].bytes, env->parts[k]->sha256.data, HASH_SIZE);
+    out->parts = parts;
+    out->n_parts = env->n_parts;
+    return true;
+}
+
+static bool to_journal(struct request *r, const struct admit_event *e, struct journal_event *out)
+{
+    const Core__Envelope *env = e->event.envelope;
+
+    *out = (struct journal_event){
+        .seat = env->seat,
+        .stream = env->stream,
+        .type = env->type,
+        .seat_seq = env->seat_seq,
+        .received = r->received,
+        .envelope_hash = e->event.envelope_hash,
+        .event = e->event.bytes,
+        .payload = e->event.payload,
+    };
+    memcpy(out->id, env->id.data, ID_SIZE);
+    return env->n_parts == 0 || list_parts(r, env, out);
+}
+
+/* The new events of the request to the commit: 0, ERR_BUSY, or ERR_BOUNDS past the arena. */
+static int append(struct request *r)
+{
+    struct journal_event events[BATCH_MOST];
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->events[i].known && !to_journal(r, &r->events[i], &events[n++]))
+            return ERR_BOUNDS;
+    int rc = commit_add(r->p->commit, events, n, closes_batch(r), r);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < r->n; i++) {
+        struct admit_event *e = &r->events[i];
+        if (e->known)
+            continue;
+        const Core__Envelope *env = e->event.envelope;
+        e->entry = (struct overlay_entry){.seat = env->seat,
+                                          .stream = env->stream,
+                                          .id = env->id.data,
+                                          .seat_seq = env->seat_seq,
+                                          .envelope_hash = e->event.envelope_hash};
+        overlay_add(r->p->overlay, &e->entry);
+    }
+    return 0;
+}
+
+static int admit(struct request *r, struct refusal *why)
+{
+    struct admit a = admit_of(r->p, r);
+    int rc;
+
+    r->received = a.now;
+    if (!r->early.err)
+        return admit_check(&a, r->events, r->n, why);
+    rc = admit_known(&a, r->events, r->n, why);
+    if (rc == 0 && !all_known(r)) {
+        *why = r->early;
+        rc = why->err;
+    }
+    return rc;
+}
+
+/* Admits what is ready, in order, as far as there is room. */
+static void pump(struct publishing *p)
+{
+    while (p->first && p->first->ready && !commit_closed(p->commit)) {
+        struct request *r = p->first;
+        struct refusal why = {0};
+
+        int rc = admit(r, &why);
+        if (rc == 0) {
+            rc = append(r);
+            if (rc == ERR_BUSY)
+                return;
+            refuse(&why, rc, "events", "the batch is too large");
+        }
+        dequeue(p);
+        if (rc)
+            answer_refused(r, &why);
+    }
+}
+
+void publish_go_on(struct publishing *p)
+{
+    pump(p);
+}
+
+/* ---- acknowledge ---- */
+
+static void doubt(const char *what, int err)
+{
+    log_error("publish: %s (%s): stopping without an answer; restart the broker", what,
+              err_code(err));
+    _exit(EXIT_DOUBT);
+}
+
+static int take_received(void *arg, const struct journal_record *rec)
+{
+    *(int64_t *)arg = rec->received;
+    return 0;
+}
+
+static void find_place(struct publishing *p, const struct admit_event *e, uint64_t *position,
+                       int64_t *received)
+{
+    const Core__Envelope *env = e->event.envelope;
+    struct hash hash;
+    int rc = 0;
+
+    *position = e->position;
+    if (*position == 0)
+        rc = journal_find(p->of.journal, env->seat, env->id.data, position, &hash);
+    if (rc == 0)
+        rc = journal_get(p->of.journal, *position, take_received, received);
+    if (rc)
+        doubt("a recorded event cannot be read", rc);
+}
+
+static bool fold(struct publishing *p, const struct admit_event *e, uint64_t position)
+{
+    const Core__Envelope *env = e->event.envelope;
+    struct hash part;
+
+    for (size_t k = 0; k < env->n_parts; k++) {
+        memcpy(part.bytes, env->parts[k]->sha256.data, HASH_SIZE);
+        parts_referenced(p->of.parts, &part);
+    }
+    if (!admit_is_registry(e))
+        return false;
+    registry_fold(p->of.registry, position, env->type, e->event.payload);
+    return true;
+}
+
+static void answer_recorded(struct request *r, uint64_t positions[], int64_t received[])
+{
+    Core__Frame frame = CORE__FRAME__INIT;
+    Core__Recorded recorded = CORE__RECORDED__INIT;
+    struct peer *peer = peer_of(r);
+
+    if (!peer)
+        return;
+    recorded.n_positions = recorded.n_received = r->n;
+    recorded.positions = positions;
+    recorded.received = received;
+    frame.ref = r->ref;
+    frame.body_case = CORE__FRAME__BODY_RECORDED;
+    frame.recorded = &recorded;
+    peer->published += r->n;
+    peer->use->published += r->n;
+    peer_send(peer, &frame);
+}
+
+static void answer_tail(struct request *r)
+{
+    Core__Frame frame = CORE__FRAME__INIT;
+    Core__Tail tail = CORE__TAIL__INIT;
+    struct peer *peer = peer_of(r);
+    struct journal_tail at;
+
+    if (!peer)
+        return;
+    int rc = journal_tail(r->p->of.journal, r->seat->name, r->stream, &at);
+    if (rc)
+        doubt("where a seat stands cannot be read", rc);
+    tail.seat_seq = at.seat_seq;
+    tail.position = at.position;
+    if (at.seat_seq)
+        tail.envelope_hash = (ProtobufCBinaryData){HASH_SIZE, at.envelope_hash.bytes};
+    frame.ref = r->ref;
+    frame.body_case = CORE__FRAME__BODY_TAIL;
+    frame.tail = &tail;
+    peer_send(peer, &frame);
+}
+
+/* Whether it changed the registry.  `*next` is the position of the first event not yet placed. */
+static bool acknowledge(struct request *r, uint64_t *next)
+{
+    uint64_t positions[BATCH_MOST];
+    int64_t received[BATCH_MOST];
+    bool registry = false;
+
+    for (size_t i = 0; i < r->n; i++) {
+        struct admit_event *e = &r->events[i];
+        if (e->known) {
+            find_place(r->p, e, &positions[i], &received[i]);
+            continue;
+        }
+        positions[i] = (*next)++;
+        received[i] = r->received;
+        overlay_remove(r->p->overlay, &e->entry);
+        registry = fold(r->p, e, positions[i]) || registry;
+    }
+    if (r->answers_tail)
+        answer_tail(r);
+    else
+        answer_recorded(r, positions, received);
+    return registry;
+}
+
+static void give_back(struct request *r, int err)
+{
+    struct refusal why = {0};
+
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->events[i].known)
+            overlay_remove(r->p->overlay, &r->events[i].entry);
+    refuse(&why, err, "", "%s", err_text(err));
+    answer_refused(r, &why);
+}
+
+static void committed(void *owner, int err, uint64_t first, void *const args[], size_t n)
+{
+    struct publishing *p = owner;
+    bool registry = false;
+
+    if (err && err != ERR_FULL && err != ERR_CANCELLED)
+        doubt("the commit ended in doubt", err);
+    if (err == ERR_FULL)
+        log_error("publish: no room in the log, %zu requests refused", n);
+    for (size_t i = 0; i < n; i++) {
+        if (err) {
+            give_back(args[i], err);
+        } else {
+            registry = acknowledge(args[i], &first) || registry;
+            request_free(args[i]);
+        }
+    }
+    if (!err) {
+        p->of.grown(p->of.arg, registry);
+        pump(p);
+    }
+}
+
+int publish_stands(struct publishing *p, const char *seat, const char *stream, uint64_t *seat_seq,
+                   struct hash *envelope_hash)
+{
+    struct journal_tail tail;
+
+    if (overlay_tail(p->overlay, seat, stream, seat_seq, envelope_hash))
+        return 0;
+    int rc = journal_tail(p->of.journal, seat, stream, &tail);
+    *seat_seq = tail.seat_seq;
+    *envelope_hash = tail.envelope_hash;
+    return rc;
+}
