@@ -3,7 +3,8 @@
  *
  * INI files as inih reads them.  An unknown section or key, a value out of bounds and a repeated
  * key are errors with file and line.  A program declares its settings as a table; what a file does
- * not state keeps its default.
+ * not state keeps its default.  A line has at most 196 bytes; where it ends in a comma, the value
+ * goes on in the next line if that is indented.
  */
 #pragma once
 
@@ -21,13 +22,13 @@ enum conf_type {
     CONF_BOOL,    /* bool; yes, no, true, false */
 };
 
-struct conf_key {
+struct conf_key {        /* a table ends with a row without a name */
     const char *section; /* "" = before any section; ending in '*' = a family, e.g. "rule *" */
     const char *name;
     enum conf_type type;
     size_t offset;        /* in the target; for a family, in what `conf_family` gives */
     const char *fallback; /* as it would be written; NULL = none needed, "!" = must be stated */
-    int64_t least, most;
+    int64_t least, most;  /* of a string: its size in bytes, when `most` is not 0 */
 };
 
 /* Called at the first key of a section of a family: returns the target for its settings ("rule un"
@@ -40,5 +41,20 @@ int conf_read(const char *file, const struct conf_key keys[], void *target, conf
 /* The same from bytes; `file` names them in `why`. */
 int conf_parse(const char *file, struct slice text, const struct conf_key keys[], void *target,
                conf_family *family, struct buf *why);
-/* Frees the strings that the table names (not those of families: clear each with its own). */
+
+/* One file for several targets: a key is taken by every table that names it. */
+struct conf_table {
+    const struct conf_key *keys;
+    void *target;
+    conf_family *family; /* NULL = has no families */
+};
+
+/* `others`: NULL-ended patterns of sections that are left to other programs, or NULL. */
+int conf_parse_tables(const char *file, struct slice text, const struct conf_table tables[],
+                      size_t n, const char *const others[], struct buf *why);
+
+/* The bytes of a file of settings, at most 1 MiB: 0 or ERR_IO with a sentence in `why`. */
+int conf_load(const char *file, struct buf *text, struct buf *why);
+/* Frees the strings that the table names in `section`, as the table spells it ("alert", "rule *"),
+ * and sets them to NULL. */
 void conf_clear(const struct conf_key keys[], const char *section, void *target);

@@ -14,11 +14,12 @@ struct settings {     /* settings_clear frees it */
     char *dir;        /* absolute path of the instance */
     char *log;        /* [log] name */
     char *endpoint;   /* [connection] endpoint, ready for ZeroMQ: relative ipc paths made absolute;
-                         one   that is too long for a socket (107 bytes) goes by /proc/self/fd */
+                         one that is too long for a socket (107 bytes) goes by /proc/self/fd */
     char *server_key; /* [connection] server-key, 64 hexadecimal digits */
     char *seat;       /* [<section>] seat */
     char *key_file;   /* dir/keys/<seat>.key */
     char *run_dir;    /* dir/run, made when missing */
+    int socket_dir;   /* descriptor that the endpoint goes by; 0 = none */
 };
 
 /* Sections that exist: log, connection, broker, up, terminal, embargo, sanctions, clock, alert,
@@ -26,8 +27,9 @@ struct settings {     /* settings_clear frees it */
 extern const char *const settings_sections[]; /* NULL-ended */
 
 /* Reads [log], [connection] and `section`'s `seat`, and, with `keys`, the caller's own settings
- * (any sections) into `target`. `file`: the configuration file, or the instance's directory. 0 or a
- * negative err with "file:line: text" in `why`. */
+ * (any sections) into `target`; `section` NULL: of a program without a seat. `file`: the
+ * configuration file, or the instance's directory. 0 or a negative err with "file:line: text" in
+ * `why`. */
 int settings_read(struct settings *s, const char *file, const char *section,
                   const struct conf_key keys[], void *target, conf_family *family, struct buf *why);
 void settings_clear(struct settings *s);

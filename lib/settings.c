@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settings.c - an instance's directory and the settings of its one file */
+#include "lib/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/mem.h"
+
+const char *const settings_sections[] = {"log",      "connection", "broker",    "up",
+                                         "terminal", "embargo",    "sanctions", "clock",
+                                         "alert",    "rule *",     NULL};
+
+static const char ipc[] = "ipc://";
+enum { IPC = sizeof ipc - 1 };
+
+static int refuse(struct buf *why, const char *file, const char *text)
+{
+    buf_printf(why, "%s: %s", file, text);
+    return ERR_CONFIG;
+}
+
+static int refuse_errno(struct buf *why, const char *path)
+{
+    buf_printf(why, "%s: %s", path, strerror(errno));
+    return ERR_IO;
+}
+
+/* The configuration file that is meant; its directory becomes `s->dir`. */
+static int find_file(struct settings *s, const char *given, char **file, struct buf *why)
+{
+    struct stat st;
+    char *real = realpath(given, NULL);
+
+    if (!real || stat(real, &st) != 0) {
+        free(real);
+        return refuse_errno(why, given);
+    }
+    if (S_ISDIR(st.st_mode)) {
+        s->dir = mem_str(real);
+        *file = mem_printf("%s/chancery.conf", real);
+    } else {
+        size_t parent = (size_t)(strrchr(real, '/') - real);
+        s->dir = mem_strn(real, parent ? parent : 1);
+        *file = mem_str(real);
+    }
+    free(real);
+    return 0;
+}
+
+/* A socket's path that is too long goes by its directory's descriptor. */
+static int shorten(struct settings *s, const char *path, struct buf *why)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = mem_strn(path, (size_t)(slash - path));
+
+    s->socket_dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int rc = s->socket_dir < 0 ? refuse_errno(why, dir) : 0;
+    if (rc == 0)
+        s->endpoint = mem_printf("%s/proc/self/fd/%d%s", ipc, s->socket_dir, slash);
+    else
+        s->socket_dir = 0;
+    mem_free(dir);
+    return rc;
+}
+
+static int make_endpoint(struct settings *s, const char *given, struct buf *why)
+{
+    const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+
+    if (strncmp(given, ipc, IPC) != 0) {
+        s->endpoint = mem_str(given);
+        return 0;
+    }
+    const char *path = given + IPC;
+    char *whole = path[0] == '/' ? mem_str(path) : mem_printf("%s/%s", s->dir, path);
+    int rc = 0;
+    if (strlen(whole) > most)
+        rc = shorten(s, whole, why);
+    else
+        s->endpoint = mem_printf("%s%s", ipc, whole);
+    mem_free(whole);
+    return rc;
+}
+
+static bool endpoint_valid(const char *s)
+{
+    return (strncmp(s, ipc, IPC) == 0 && s[IPC] != '\0' && s[IPC] != '@') ||
+           (strncmp(s, "tcp://", 6) == 0 && strchr(s + 6, ':'));
+}
+
+static int check(const struct settings *s, const char *file, const char *endpoint, struct buf *why)
+{
+    uint8_t key[32];
+
+    if (!log_name_valid(s->log))
+        return refuse(why, file,
+                      "[log] name: must be words of [a-z0-9.-]{1,64} with '/' between them");
+    if (!endpoint_valid(endpoint))
+        return refuse(why, file, "[connection] endpoint: must be ipc://PATH or tcp://HOST:PORT");
+    if (!hex_decode(key, sizeof key, s->server_key))
+        return refuse(why, file, "[connection] server-key: must be 64 hexadecimal digits");
+    if (s->seat && !identifier_valid(s->seat))
+        return refuse(why, file, "seat: must be an identifier, [A-Za-z0-9._-]{1,64}");
+    return 0;
+}
+
+/* What only the directory tells. */
+static int complete(struct settings *s, const char *endpoint, struct buf *why)
+{
+    if (s->seat)
+        s->key_file = mem_printf("%s/keys/%s.key", s->dir, s->seat);
+    s->run_dir = mem_printf("%s/run", s->dir);
+    if (mkdir(s->run_dir, 0700) != 0 && errno != EEXIST)
+        return refuse_errno(why, s->run_dir);
+    return make_endpoint(s, endpoint, why);
+}
+
+int settings_read(struct settings *s, const char *file, const char *section,
+                  const struct conf_key keys[], void *target, conf_family *family, struct buf *why)
+{
+    struct own {
+        struct settings s;
+        char *endpoint;
+    } own = {0};
+    const struct conf_key table[] = {
+        {"log", "name", CONF_STRING, offsetof(struct own, s.log), "!", 0, 0},
+        {"connection", "endpoint", CONF_STRING, offsetof(struct own, endpoint), "!", 0, 0},
+        {"connection", "server-key", CONF_STRING, offsetof(struct own, s.server_key), "!", 0, 0},
+        {section ? section : "", section ? "seat" : NULL, CONF_STRING, offsetof(struct own, s.seat),
+         "!", 0, 0},
+        {0},
+    };
+    const struct conf_table tables[] = {{table, &own, NULL}, {keys, target, family}};
+    struct buf text = {0};
+    char *path = NULL;
+    int rc = find_file(&own.s, file, &path, why);
+
+    if (rc == 0)
+        rc = conf_load(path, &text, why);
+    if (rc == 0)
+        rc =
+            conf_parse_tables(path, slice_buf(&text), tables, keys ? 2 : 1, settings_sections, why);
+    if (rc == 0)
+        rc = check(&own.s, path, own.endpoint, why);
+    if (rc == 0)
+        rc = complete(&own.s, own.endpoint, why);
+    if (rc == 0)
+        *s = own.s;
+    else
+        settings_clear(&own.s);
+    mem_free(own.endpoint);
+    mem_free(path);
+    buf_free(&text);
+    return rc;
+}
+
+void settings_clear(struct settings *s)
+{
+    char *const owned[] = {s->dir,  s->log,      s->endpoint, s->server_key,
+                           s->seat, s->key_file, s->run_dir};
+
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
+        mem_free(owned[i]);
+    if (s->socket_dir > 0)
+        close(s->socket_dir);
+    *s = (struct settings){0};
+}
