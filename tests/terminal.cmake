@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+chancery_test(json lib_base proto_embargo)
