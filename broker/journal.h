@@ -55,6 +55,7 @@ int journal_append(struct journal *j, const struct journal_event events[], size_
 
 uint64_t journal_head(const struct journal *j); /* last position; 0 = empty */
 int64_t journal_last_received(const struct journal *j);
+uint64_t journal_founded(const struct journal *j); /* records that journal_create wrote */
 /* Tree of all records up to the head: what a checkpoint is made of. Taken together, consistent. */
 void journal_tree(const struct journal *j, uint64_t *size, struct hash *root);
 
@@ -64,7 +65,7 @@ struct journal_record { /* lent by the journal, valid only during the call */
     struct slice event, payload;
 };
 
-/* Returns nonzero to stop. */
+/* 0 to go on; 1 stops behind this record; -1 stops before it: a reading goes on with it. */
 typedef int journal_each(void *arg, const struct journal_record *record);
 
 /* One record: 0, ERR_NOT_FOUND or ERR_DAMAGED. */
@@ -72,7 +73,8 @@ int journal_get(struct journal *j, uint64_t position, journal_each *each, void *
 
 /* A reading: names of streams and types resolved to what the log has. */
 struct journal_filter;
-/* Patterns as in frames.proto; n = 0: all. */
+/* Patterns as in frames.proto; n = 0: all; `seat` NULL or empty: all.  What it resolved is kept in
+ * it, and channels that appear later are found: one thread at a time, and one journal. */
 struct journal_filter *journal_filter_new(const char *const streams[], size_t n_streams,
                                           const char *const types[], size_t n_types,
                                           const char *seat);

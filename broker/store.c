@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "lib/err.h"
+#include "lib/mem.h"
+
+static const uint32_t EVENT_MAGIC = 0x31524843; /* "CHR1" */
+static const uint64_t MAP_LEAST = (uint64_t)1 << 30, MAP_MOST = (uint64_t)1 << 40;
+
+const char *const store_db_names[DB_COUNT] = {"events", "names", "ids",  "channels",
+                                              "tails",  "parts", "tree", "meta"};
+static const unsigned db_flags[DB_COUNT] = {
+    [DB_EVENTS] = MDB_INTEGERKEY,
+    [DB_TREE] = MDB_INTEGERKEY,
+};
+
+/* ---- numbers ---- */
+
+void store_u32_be(uint8_t *out, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+void store_u64_be(uint8_t *out, uint64_t v)
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(v >> (56 - 8 * i));
+}
+
+uint64_t store_u64_be_read(const uint8_t *in)
+{
+    uint64_t v = 0;
+
+    for (int i = 0; i < 8; i++)
+        v = v << 8 | in[i];
+    return v;
+}
+
+void store_u32(uint8_t *out, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(v >> 8 * i);
+}
+
+void store_u64(uint8_t *out, uint64_t v)
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(v >> 8 * i);
+}
+
+uint32_t store_u32_read(const uint8_t *in)
+{
+    return (uint32_t)store_u64_read((const uint8_t[8]){in[0], in[1], in[2], in[3]});
+}
+
+uint64_t store_u64_read(const uint8_t *in)
+{
+    uint64_t v = 0;
+
+    for (int i = 0; i < 8; i++)
+        v |= (uint64_t)in[i] << 8 * i;
+    return v;
+}
+
+/* ---- keys and values ---- */
+
+size_t store_name_key(uint8_t key[1 + NAME_MOST], enum name_kind kind, struct slice name)
+{
+    assert(name.size <= NAME_MOST);
+    key[0] = (uint8_t)kind;
+    memcpy(key + 1, name.data, name.size);
+    return 1 + name.size;
+}
+
+void store_id_key(uint8_t key[ID_KEY], uint32_t seat, const uint8_t id[16])
+{
+    store_u32_be(key, seat);
+    memcpy(key + 4, id, 16);
+}
+
+void store_id_value(uint8_t value[ID_VALUE], uint64_t position, const struct hash *envelope)
+{
+    store_u64(value, position);
+    memcpy(value + 8, envelope->bytes, HASH_SIZE);
+}
+
+void store_channel_name(uint8_t name[CHANNEL_NAME], uint32_t stream, uint32_t type)
+{
+    store_u32_be(name, stream);
+    store_u32_be(name + 4, type);
+}
+
+void store_channel_key(uint8_t key[CHANNEL_KEY], const uint8_t name[CHANNEL_NAME],
+                       uint64_t position)
+{
+    memcpy(key, name, CHANNEL_NAME);
+    store_u64_be(key + CHANNEL_NAME, position);
+}
+
+void store_tail_key(uint8_t key[TAIL_KEY], uint32_t seat, uint32_t stream)
+{
+    store_u32_be(key, seat);
+    store_u32_be(key + 4, stream);
+}
+
+void store_tail_value(uint8_t value[TAIL_VALUE], const struct journal_tail *t)
+{
+    store_u64(value, t->seat_seq);
+    store_u64(value + 8, t->position);
+    memcpy(value + 16, t->envelope_hash.bytes, HASH_SIZE);
+}
+
+bool store_tail_read(struct journal_tail *t, struct slice value)
+{
+    if (value.size != TAIL_VALUE)
+        return false;
+    t->seat_seq = store_u64_read(value.data);
+    t->position = store_u64_read(value.data + 8);
+    memcpy(t->envelope_hash.bytes, value.data + 16, HASH_SIZE);
+    return true;
+}
+
+void store_part_key(uint8_t key[PART_KEY], const struct hash *part, uint64_t position)
+{
+    memcpy(key, part->bytes, HASH_SIZE);
+    store_u64_be(key + HASH_SIZE, position);
+}
+
+size_t store_record_size(const struct journal_event *e)
+{
+    return EVENT_OVERHEAD + e->event.size + e->payload.size;
+}
+
+void store_record_fill(uint8_t *value, uint64_t position, const struct journal_event *e)
+{
+    struct hash sum;
+    size_t size = store_record_size(e) - HASH_SIZE;
+
+    store_u32(value, EVENT_MAGIC);
+    store_u64(value + 4, position);
+    store_u64(value + 12, (uint64_t)e->received);
+    store_u32(value + 20, (uint32_t)e->event.size);
+    store_u32(value + 24, (uint32_t)e->payload.size);
+    memcpy(value + EVENT_HEAD, e->event.data, e->event.size);
+    if (e->payload.size)
+        memcpy(value + EVENT_HEAD + e->event.size, e->payload.data, e->payload.size);
+    hash_sha256(&sum, slice_of(value, size));
+    memcpy(value + size, sum.bytes, HASH_SIZE);
+}
+
+void store_leaf(struct hash *out, const struct journal_record *record)
+{
+    struct hash event;
+
+    hash_sha256(&event, record->event);
+    tree_log_leaf(out, record->position, record->received, &event);
+}
+
+int store_record(struct journal_record *out, uint64_t position, struct slice value)
+{
+    const uint8_t *v = value.data;
+    struct hash sum;
+
+    if (value.size < EVENT_OVERHEAD || store_u32_read(v) != EVENT_MAGIC ||
+        store_u64_read(v + 4) != position)
+        return ERR_DAMAGED;
+    size_t event = store_u32_read(v + 20), payload = store_u32_read(v + 24);
+    if (event + payload != value.size - EVENT_OVERHEAD)
+        return ERR_DAMAGED;
+    hash_sha256(&sum, slice_of(v, value.size - HASH_SIZE));
+    if (memcmp(sum.bytes, v + value.size - HASH_SIZE, HASH_SIZE) != 0)
+        return ERR_DAMAGED;
+    *out = (struct journal_record){
+        .position = position,
+        .received = (int64_t)store_u64_read(v + 12),
+        .event = slice_of(v + EVENT_HEAD, event),
+        .payload = slice_of(v + EVENT_HEAD + event, payload),
+    };
+    return 0;
+}
+
+/* ---- LMDB ---- */
+
+int store_error(int mdb)
+{
+    switch (mdb) {
+    case MDB_SUCCESS:
+        return 0;
+    case MDB_NOTFOUND:
+        return ERR_NOT_FOUND;
+    case MDB_PAGE_NOTFOUND:
+    case MDB_CORRUPTED:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+    case MDB_CURSOR_FULL:
+        return ERR_DAMAGED;
+    default:
+        return ERR_IO;
+    }
+}
+
+/* LMDB does not write to what it is lent, but its types say it might. */
+static MDB_val val_of(struct slice s)
+{
+    union {
+        const void *lent;
+        void *data;
+    } u = {.lent = s.data};
+
+    return (MDB_val){s.size, u.data};
+}
+
+int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out)
+{
+    MDB_val k = val_of(key), v;
+    int rc = mdb_get(txn, s->dbi[db], &k, &v);
+
+    if (rc == 0)
+        *out = slice_of(v.mv_data, v.mv_size);
+    return store_error(rc);
+}
+
+int store_put(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice value,
+              unsigned flags)
+{
+    MDB_val k = val_of(key), v = val_of(value);
+
+    return mdb_put(txn, s->dbi[db], &k, &v, flags);
+}
+
+/* As large as the file system: the map never has to grow, and the disk is full before it is. */
+static uint64_t map_size(const char *dir)
+{
+    struct statvfs fs;
+    uint64_t size = statvfs(dir, &fs) == 0 ? (uint64_t)fs.f_blocks * fs.f_frsize : 0;
+
+    size = size < MAP_LEAST ? MAP_LEAST : size > MAP_MOST ? MAP_MOST : size;
+    return size / MAP_LEAST * MAP_LEAST;
+}
+
+static int env_open(struct store *s, const char *dir)
+{
+    unsigned flags = MDB_NOTLS | (s->read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
+    int rc = mdb_env_create(&s->env);
+
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(s->env, DB_COUNT);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(s->env, map_size(dir));
+    return rc ? rc : mdb_env_open(s->env, dir, flags, 0600);
+}
+
+static int dbis_open(struct store *s, MDB_txn *txn, unsigned create)
+{
+    int rc = 0;
+
+    for (int i = 0; i < DB_COUNT && rc == 0; i++) {
+        unsigned flags = 0;
+        rc = mdb_dbi_open(txn, store_db_names[i], db_flags[i] | create, &s->dbi[i]);
+        if (rc == 0)
+            rc = mdb_dbi_flags(txn, s->dbi[i], &flags);
+        if (rc == 0 && flags != db_flags[i])
+            rc = MDB_INCOMPATIBLE;
+    }
+    return rc == MDB_NOTFOUND || rc == MDB_BAD_DBI ? MDB_INCOMPATIBLE : rc;
+}
+
+static void meta_fill(uint8_t value[META_BODY + HASH_SIZE], uint64_t founded)
+{
+    struct hash sum;
+
+    store_u32(value, JOURNAL_FORMAT);
+    store_u64(value + 4, founded);
+    hash_sha256(&sum, slice_of(value, META_BODY));
+    memcpy(value + META_BODY, sum.bytes, HASH_SIZE);
+}
+
+int store_create(struct store *s, const char *dir, uint64_t founded)
+{
+    uint8_t meta[META_BODY + HASH_SIZE];
+    MDB_txn *txn = NULL;
+
+    *s = (struct store){.owner = -1, .founded = founded};
+    meta_fill(meta, founded);
+    int rc = env_open(s, dir);
+    if (rc == 0)
+        rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+    if (rc == 0)
+        rc = dbis_open(s, txn, MDB_CREATE);
+    if (rc == 0)
+        rc = store_put(s, txn, DB_META, slice_str("format"), slice_of(meta, sizeof meta), 0);
+    if (rc == 0) {
+        rc = mdb_txn_commit(txn);
+        txn = NULL;
+    }
+    mdb_txn_abort(txn);
+    return rc ? ERR_IO : 0;
+}
+
+void store_close(struct store *s)
+{
+    if (s->env)
+        mdb_env_close(s->env);
+    if (s->owner >= 0)
+        close(s->owner);
+    *s = (struct store){.owner = -1};
+}
+
+/* ---- opening what is there ---- */
+
+/* mmap and flock mean less on these: another machine may write the file. */
+static const struct {
+    uint32_t magic;
+    const char *name;
+} foreign_file_systems[] = {
+    {0x00006969, "NFS"},  {0x0000517b, "SMB"},    {0xff534d42, "CIFS"},   {0xfe534d42, "SMB2"},
+    {0x65735546, "FUSE"}, {0x01021997, "9P"},     {0x00c36400, "Ceph"},   {0x5346414f, "AFS"},
+    {0x73757245, "Coda"}, {0x0bd00bd0, "Lustre"}, {0x01161970, "GFS2"},   {0x7461636f, "OCFS2"},
+    {0x47504653, "GPFS"}, {0x0000564c, "NCP"},    {0x19830326, "BeeGFS"},
+};
+
+static int file_system_check(const char *dir, struct buf *why)
+{
+    struct statfs fs;
+
+    if (statfs(dir, &fs) != 0) {
+        buf_printf(why, "%s: %s", dir, strerror(errno));
+        return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+    }
+    for (size_t i = 0; i < sizeof foreign_file_systems / sizeof *foreign_file_systems; i++)
+        if ((uint32_t)fs.f_type == foreign_file_systems[i].magic) {
+            buf_printf(why, "%s: lies on %s; keep the log on a disk of this machine", dir,
+                       foreign_file_systems[i].name);
+            return ERR_IO;
+        }
+    return 0;
+}
+
+/* One owner, or any number of tools that only read; the lock ends with the process. */
+static int owner_lock(struct store *s, const char *dir, struct buf *why)
+{
+    char *file = mem_printf("%s/owner", dir);
+    int err = 0;
+
+    s->owner = open(file, s->read_only ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->owner < 0 && !(s->read_only && errno == ENOENT)) {
+        buf_printf(why, "%s: %s", file, strerror(errno));
+        err = ERR_IO;
+    } else if (s->owner >= 0 && flock(s->owner, (s->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+        buf_printf(why,
+                   "%s: another process has the log open; stop it, or work on a copy that was "
+                   "made while it was stopped",
+                   dir);
+        err = errno == EWOULDBLOCK ? ERR_OWNED : ERR_IO;
+    }
+    mem_free(file);
+    return err;
+}
+
+/* The two pages that LMDB starts from. It trusts them: a wrong page size divides by zero, a page
+ * behind the end of the file is a SIGBUS. Pages are written before the head that counts them and
+ * none is ever deleted, so a sound file is never shorter than its head says. */
+struct lmdb_head {
+    uint64_t page_number;
+    uint16_t pad, flags;
+    uint32_t free_space;
+    uint32_t magic, version;
+    uint64_t address, map_size;
+    struct lmdb_db {
+        uint32_t pad; /* of the first: the page size */
+        uint16_t flags, depth;
+        uint64_t branches, leaves, overflows, entries, root;
+    } dbs[2];
+    uint64_t last_page, transaction;
+};
+
+static bool head_sound(const struct lmdb_head *h)
+{
+    uint32_t page = h->dbs[0].pad;
+
+    return h->magic == 0xbeefc0de && h->version == 1 && (h->flags & 0x08) != 0 && page >= 4096 &&
+           page <= 65536 && (page & (page - 1)) == 0;
+}
+
+static int file_check(const char *dir, struct buf *why)
+{
+    char *file = mem_printf("%s/data.mdb", dir);
+    int err = 0, fd = open(file, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    struct lmdb_head heads[2];
+
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        err = errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+        buf_printf(why, "%s: %s", file, strerror(errno));
+    } else if (pread(fd, &heads[0], sizeof heads[0], 0) != sizeof heads[0] ||
+               !head_sound(&heads[0]) ||
+               pread(fd, &heads[1], sizeof heads[1], heads[0].dbs[0].pad) != sizeof heads[1] ||
+               !head_sound(&heads[1]) || heads[0].dbs[0].pad != heads[1].dbs[0].pad) {
+        buf_printf(why, "%s: its head is damaged", file);
+        err = ERR_DAMAGED;
+    } else {
+        const struct lmdb_head *h = &heads[heads[1].transaction > heads[0].transaction];
+        uint64_t pages = (uint64_t)st.st_size / h->dbs[0].pad;
+        if (h->last_page >= pages) {
+            buf_printf(why, "%s: the file is cut short: %llu pages of %llu", file,
+                       (unsigned long long)pages, (unsigned long long)h->last_page + 1);
+            err = ERR_DAMAGED;
+        }
+    }
+    if (fd >= 0)
+        close(fd);
+    mem_free(file);
+    return err;
+}
+
+static int meta_read(struct store *s, MDB_txn *txn, struct buf *why)
+{
+    uint8_t expected[META_BODY + HASH_SIZE];
+    struct slice value;
+    int err = store_get(s, txn, DB_META, slice_str("format"), &value);
+
+    if (err || value.size != sizeof expected) {
+        buf_printf(why, "the log does not say its format");
+        return ERR_DAMAGED;
+    }
+    if (store_u32_read(value.data) != JOURNAL_FORMAT) {
+        buf_printf(why, "the log has format %u, this program knows %u", store_u32_read(value.data),
+                   JOURNAL_FORMAT);
+        return ERR_VERSION;
+    }
+    s->founded = store_u64_read(value.data + 4);
+    meta_fill(expected, s->founded);
+    if (memcmp(expected, value.data, sizeof expected) != 0) {
+        buf_printf(why, "the log's format record is damaged");
+        return ERR_DAMAGED;
+    }
+    return 0;
+}
+
+static int env_load(struct store *s, const char *dir, struct buf *why)
+{
+    MDB_txn *txn = NULL;
+    int rc = env_open(s, dir), dead = 0, err;
+
+    if (rc == 0 && !s->read_only)
+        rc = mdb_reader_check(s->env, &dead);
+    if (rc == 0)
+        rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0)
+        rc = dbis_open(s, txn, 0);
+    if (rc) {
+        buf_printf(why, "%s/data.mdb: %s", dir, mdb_strerror(rc));
+        err = store_error(rc);
+    } else {
+        err = meta_read(s, txn, why);
+    }
+    if (err == 0) {
+        mdb_txn_commit(txn); /* keeps the databases' handles */
+        txn = NULL;
+    }
+    mdb_txn_abort(txn);
+    return err;
+}
+
+int store_open(struct store *s, const char *dir, bool read_only, struct buf *why)
+{
+    *s = (struct store){.owner = -1, .read_only = read_only};
+    int err = file_system_check(dir, why);
+    if (err == 0)
+        err = owner_lock(s, dir, why);
+    if (err == 0)
+        err = file_check(dir, why);
+    if (err == 0)
+        err = env_load(s, dir, why);
+    if (err)
+        store_close(s);
+    return err;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store.h - how the journal lies in LMDB: databases, keys and values; for journal and verify
+ *
+ *   events    position                        -> value below, with its SHA-256
+ *   names     kind, name                      -> number, in the order of first use
+ *   ids       seat, id                        -> position, envelope hash
+ *   channels  stream, type, position          -> seat
+ *   tails     seat, stream                    -> seat_seq, position, envelope hash
+ *   parts     part hash, position             -> nothing
+ *   tree      stored index (lib/tree.h)       -> hash
+ *   meta      "format"                        -> version, founding records, SHA-256 of both
+ *
+ * Keys are big-endian, but for events and tree (MDB_INTEGERKEY).  Numbers in values are
+ * little-endian.  LMDB aligns nothing and its values are gone with the transaction: all goes by
+ * memcpy.  Nothing is ever deleted.
+ */
+#pragma once
+
+#include <lmdb.h>
+
+#include "broker/journal.h"
+
+enum db {
+    DB_EVENTS,
+    DB_NAMES,
+    DB_IDS,
+    DB_CHANNELS,
+    DB_TAILS,
+    DB_PARTS,
+    DB_TREE,
+    DB_META,
+    DB_COUNT
+};
+enum name_kind { NAME_SEAT, NAME_STREAM, NAME_TYPE, NAME_KINDS };
+enum {
+    NAME_MOST = 128, /* bytes */
+    EVENT_HEAD = 28, /* magic u32, position u64, received i64, size of event and payload u32 each */
+    EVENT_OVERHEAD = EVENT_HEAD + HASH_SIZE,
+    NUMBER_SIZE = 4,
+    ID_KEY = 4 + 16,
+    ID_VALUE = 8 + HASH_SIZE,
+    CHANNEL_NAME = 4 + 4,
+    CHANNEL_KEY = CHANNEL_NAME + 8,
+    TAIL_KEY = 4 + 4,
+    TAIL_VALUE = 8 + 8 + HASH_SIZE,
+    PART_KEY = HASH_SIZE + 8,
+    META_BODY = 4 + 8,
+};
+
+extern const char *const store_db_names[DB_COUNT];
+
+struct store {
+    MDB_env *env;
+    MDB_dbi dbi[DB_COUNT];
+    int owner; /* descriptor that holds the lock; -1 none */
+    bool read_only;
+    uint64_t founded; /* records that journal_create wrote */
+};
+
+/* Makes the databases in an existing empty directory, and nothing in them. */
+int store_create(struct store *s, const char *dir, uint64_t founded);
+/* `dir` is DIR/log; takes the lock. Errors as journal_open. */
+int store_open(struct store *s, const char *dir, bool read_only, struct buf *why);
+void store_close(struct store *s);
+
+/* 0 for MDB_SUCCESS, ERR_NOT_FOUND, ERR_DAMAGED for what LMDB finds amiss in the file, else ERR_IO.
+ */
+int store_error(int mdb);
+
+int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out);
+/* MDB's own code. `flags` as mdb_put. */
+int store_put(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice value,
+              unsigned flags);
+
+/* `value` as stored under `position`: 0 or ERR_DAMAGED. */
+int store_record(struct journal_record *out, uint64_t position, struct slice value);
+size_t store_record_size(const struct journal_event *e);
+/* The leaf of the log's tree. */
+void store_leaf(struct hash *out, const struct journal_record *record);
+void store_record_fill(uint8_t *value, uint64_t position, const struct journal_event *e);
+
+size_t store_name_key(uint8_t key[1 + NAME_MOST], enum name_kind kind, struct slice name);
+void store_id_key(uint8_t key[ID_KEY], uint32_t seat, const uint8_t id[16]);
+void store_id_value(uint8_t value[ID_VALUE], uint64_t position, const struct hash *envelope);
+void store_channel_name(uint8_t name[CHANNEL_NAME], uint32_t stream, uint32_t type);
+void store_channel_key(uint8_t key[CHANNEL_KEY], const uint8_t name[CHANNEL_NAME],
+                       uint64_t position);
+void store_tail_key(uint8_t key[TAIL_KEY], uint32_t seat, uint32_t stream);
+void store_tail_value(uint8_t value[TAIL_VALUE], const struct journal_tail *t);
+bool store_tail_read(struct journal_tail *t, struct slice value);
+void store_part_key(uint8_t key[PART_KEY], const struct hash *part, uint64_t position);
+
+void store_u32_be(uint8_t *out, uint32_t v);
+void store_u64_be(uint8_t *out, uint64_t v);
+uint64_t store_u64_be_read(const uint8_t *in);
+void store_u32(uint8_t *out, uint32_t v); /* little-endian */
+void store_u64(uint8_t *out, uint64_t v);
+uint32_t store_u32_read(const uint8_t *in);
+uint64_t store_u64_read(const uint8_t *in);

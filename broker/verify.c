@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two passes.  Over the records: each is read by its key and by the walk, its checksum and event
+ * are checked, and what must stand in each index is looked up.  Over the indexes: whatever stands
+ * there must have been looked up in the first pass, so it is counted.  Findings are kept, then told
+ * in order of position.
+ */
+#include "broker/verify.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/names.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/mem.h"
+
+enum { FINDINGS_KEPT = 1000, ARENA_CAP = 4 * 1024 * 1024, PROGRESS_EACH = 256 };
+
+struct found {
+    uint64_t position;
+    const char *what;
+    char *text;
+    size_t order;
+};
+
+struct verify {
+    const struct store *store;
+    MDB_txn *txn;
+    struct arena *arena;
+    struct names names[NAME_KINDS], known[NAME_KINDS]; /* seen in records; in the index */
+    uint32_t *numbers[NAME_KINDS];                     /* of `known`, as stored */
+    struct names tails;                                /* keys; values in tail */
+    struct journal_tail *tail;
+    struct tree tree;
+    uint64_t head, parts;
+    int64_t received;
+    uint64_t *damaged; /* positions, ascending */
+    size_t n_damaged, damaged_capacity;
+    struct found *found;
+    size_t n_found;
+    uint64_t findings;
+};
+
+/* ---- findings ---- */
+
+static void found(struct verify *v, uint64_t position, const char *what, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void found(struct verify *v, uint64_t position, const char *what, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    v->findings++;
+    if (v->n_found == FINDINGS_KEPT)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    v->found[v->n_found] = (struct found){position, what, mem_str(text), v->n_found};
+    v->n_found++;
+}
+
+static int found_compare(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+
+    if (x->position != y->position)
+        return x->position < y->position ? -1 : 1;
+    return x->order < y->order ? -1 : 1;
+}
+
+static void found_tell(struct verify *v, journal_finding *finding, void *arg)
+{
+    qsort(v->found, v->n_found, sizeof *v->found, found_compare);
+    for (size_t i = 0; i < v->n_found; i++) {
+        if (finding)
+            finding(arg, v->found[i].position, v->found[i].what, v->found[i].text);
+        mem_free(v->found[i].text);
+    }
+    if (finding && v->findings > v->n_found)
+        finding(arg, 0, "findings", "there are more than are listed");
+}
+
+/* A record that cannot be read cannot say what the indexes should hold for it. */
+static void damaged(struct verify *v, uint64_t position)
+{
+    if (v->n_damaged == v->damaged_capacity) {
+        v->damaged_capacity = v->damaged_capacity ? 2 * v->damaged_capacity : 16;
+        v->damaged = mem_grow(v->damaged, v->damaged_capacity * sizeof *v->damaged);
+    }
+    v->damaged[v->n_damaged++] = position;
+}
+
+static bool is_damaged(const struct verify *v, uint64_t position)
+{
+    size_t low = 0, high = v->n_damaged;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (v->damaged[middle] < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < v->n_damaged && v->damaged[low] == position;
+}
+
+/* ---- names ---- */
+
+static const char *const kind_names[NAME_KINDS] = {"seat", "stream", "type"};
+
+static void names_load(struct verify *v)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    int rc = mdb_cursor_open(v->txn, v->store->dbi[DB_NAMES], &cursor);
+
+    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        const uint8_t *k = key.mv_data;
+        if (key.mv_size < 2 || key.mv_size > 1 + NAME_MOST || k[0] >= NAME_KINDS ||
+            value.mv_size != NUMBER_SIZE) {
+            found(v, 0, "names", "an entry that is none");
+            continue;
+        }
+        struct names *known = &v->known[k[0]];
+        struct slice name = slice_of(k + 1, key.mv_size - 1);
+        if (names_find(known, name)) {
+            found(v, 0, "names", "a name twice");
+            continue;
+        }
+        uint32_t at = names_add(known, name);
+        v->numbers[k[0]] = mem_grow(v->numbers[k[0]], known->capacity * sizeof *v->numbers[0]);
+        v->numbers[k[0]][at - 1] = store_u32_read(value.mv_data);
+    }
+    if (rc != MDB_NOTFOUND)
+        found(v, 0, "names", "cannot be read to the end: %s", mdb_strerror(rc));
+    mdb_cursor_close(cursor);
+}
+
+/* The number that the indexes use for a name: stored, reachable by its key, and in the order of
+ * first use.  0 where there is none. */
+static uint32_t name_check(struct verify *v, uint64_t position, enum name_kind kind,
+                           const char *name)
+{
+    struct slice s = slice_str(name), stored;
+    uint8_t key[1 + NAME_MOST];
+    uint32_t at = names_find(&v->known[kind], s);
+    uint32_t number = at ? v->numbers[kind][at - 1] : 0;
+
+    if (names_find(&v->names[kind], s))
+        return number;
+    uint32_t expected = names_add(&v->names[kind], s);
+    if (!number)
+        found(v, position, "names", "the %s %s is not in the index", kind_names[kind], name);
+    else if (v->n_damaged ? number < expected : number != expected)
+        found(v, position, "names", "the %s %s has number %u, not %u", kind_names[kind], name,
+              number, expected);
+    else if (store_get(v->store, v->txn, DB_NAMES, slice_of(key, store_name_key(key, kind, s)),
+                       &stored) != 0)
+        found(v, position, "names", "the %s %s is not found by its key", kind_names[kind], name);
+    return number;
+}
+
+static void names_finish(struct verify *v)
+{
+    for (int kind = 0; kind < NAME_KINDS; kind++)
+        for (uint32_t i = 1; i <= v->known[kind].count && !v->n_damaged; i++) {
+            struct slice name = names_get(&v->known[kind], i);
+            if (!names_find(&v->names[kind], name))
+                found(v, 0, "names", "the %s %s is in the index and in no record", kind_names[kind],
+                      (const char *)name.data);
+        }
+}
+
+/* ---- a record's entries ---- */
+
+static void entry_check(struct verify *v, uint64_t position, enum db db, struct slice key,
+                        struct slice expected)
+{
+    struct slice value;
+    int err = store_get(v->store, v->txn, db, key, &value);
+
+    if (err)
+        found(v, position, store_db_names[db], "its entry is missing");
+    else if (!slice_equal(value, expected))
+        found(v, position, store_db_names[db], "its entry says something else");
+}
+
+/* Where the seat stood in the stream, to be replaced by where it stands now. */
+static struct journal_tail *tail_of(struct verify *v, const uint8_t key[TAIL_KEY])
+{
+    uint32_t at = names_find(&v->tails, slice_of(key, TAIL_KEY));
+
+    if (!at) {
+        at = names_add(&v->tails, slice_of(key, TAIL_KEY));
+        v->tail = mem_grow(v->tail, v->tails.capacity * sizeof *v->tail);
+        v->tail[at - 1] = (struct journal_tail){0};
+    }
+    return &v->tail[at - 1];
+}
+
+static void chain_check(struct verify *v, uint64_t position, const uint8_t key[TAIL_KEY],
+                        const struct event *e)
+{
+    struct journal_tail *tail = tail_of(v, key);
+    const Core__Envelope *envelope = e->envelope;
+    struct slice previous = slice_of(envelope->previous.data, envelope->previous.len);
+    struct slice last = slice_of(tail->envelope_hash.bytes, tail->seat_seq ? HASH_SIZE : 0);
+
+    if (!v->n_damaged && envelope->seat_seq != tail->seat_seq + 1)
+        found(v, position, "seat_seq", "%" PRIu64 " of %s in %s follows %" PRIu64,
+              envelope->seat_seq, envelope->seat, envelope->stream, tail->seat_seq);
+    else if (!v->n_damaged && !slice_equal(previous, last))
+        found(v, position, "previous", "is not the hash of the envelope at position %" PRIu64,
+              tail->position);
+    *tail = (struct journal_tail){envelope->seat_seq, position, e->envelope_hash};
+}
+
+static void index_check(struct verify *v, uint64_t position, const struct event *e)
+{
+    const Core__Envelope *envelope = e->envelope;
+    uint32_t seat = name_check(v, position, NAME_SEAT, envelope->seat);
+    uint32_t stream = name_check(v, position, NAME_STREAM, envelope->stream);
+    uint32_t type = name_check(v, position, NAME_TYPE, envelope->type);
+    uint8_t id[ID_KEY], place[ID_VALUE], name[CHANNEL_NAME], channel[CHANNEL_KEY],
+        number[NUMBER_SIZE], tail[TAIL_KEY], part_key[PART_KEY];
+
+    store_id_key(id, seat, envelope->id.data);
+    store_id_value(place, position, &e->envelope_hash);
+    entry_check(v, position, DB_IDS, slice_of(id, sizeof id), slice_of(place, sizeof place));
+    store_channel_name(name, stream, type);
+    store_channel_key(channel, name, position);
+    store_u32(number, seat);
+    entry_check(v, position, DB_CHANNELS, slice_of(channel, sizeof channel),
+                slice_of(number, sizeof number));
+    store_tail_key(tail, seat, stream);
+    chain_check(v, position, tail, e);
+    for (size_t i = 0; i < envelope->n_parts; i++) {
+        struct hash part;
+        struct slice ignored;
+        memcpy(part.bytes, envelope->parts[i]->sha256.data, HASH_SIZE);
+        bool again = false;
+        for (size_t k = 0; k < i && !again; k++)
+            again = memcmp(part.bytes, envelope->parts[k]->sha256.data, HASH_SIZE) == 0;
+        store_part_key(part_key, &part, position);
+        if (again)
+            continue;
+        v->parts++;
+        if (store_get(v->store, v->txn, DB_PARTS, slice_of(part_key, sizeof part_key), &ignored))
+            found(v, position, "parts", "its entry for a part is missing");
+    }
+}
+
+/* ---- the tree ---- */
+
+static bool stored_hash(struct verify *v, uint64_t index, struct hash *out)
+{
+    struct slice value;
+
+    if (store_get(v->store, v->txn, DB_TREE, slice_of(&index, sizeof index), &value) ||
+        value.size != HASH_SIZE)
+        return false;
+    memcpy(out->bytes, value.data, HASH_SIZE);
+    return true;
+}
+
+/* `record` NULL: damaged; the leaf that is stored stands for it, so that only it is named. */
+static void tree_check(struct verify *v, uint64_t position, const struct journal_record *record)
+{
+    struct hash leaf = {0}, nodes[TREE_LEVELS], stored;
+    uint64_t index = tree_stored_count(position - 1);
+
+    if (record)
+        store_leaf(&leaf, record);
+    else
+        stored_hash(v, index, &leaf);
+    int n = tree_append(&v->tree, &leaf, nodes);
+    for (int i = 0; i < n; i++)
+        if (!stored_hash(v, index + (uint64_t)i, &stored))
+            found(v, position, "tree", "stored hash %" PRIu64 " is missing", index + (uint64_t)i);
+        else if (!hash_equal(&stored, &nodes[i]))
+            found(v, position, "tree", "stored hash %" PRIu64 " is not that of the records",
+                  index + (uint64_t)i);
+}
+
+/* ---- first pass ---- */
+
+static bool record_check(struct verify *v, const struct journal_record *record)
+{
+    struct event e;
+    char where[128] = "";
+
+    arena_reset(v->arena);
+    int err = event_open(&e, record->event, record->payload, v->arena, where);
+    if (err) {
+        found(v, record->position, "event", "%s: %s", where, err_text(err));
+        return false;
+    }
+    if (record->received < v->received)
+        found(v, record->position, "received", "is before that of the record before it");
+    v->received = record->received;
+    index_check(v, record->position, &e);
+    return true;
+}
+
+static bool position_check(struct verify *v, uint64_t position, struct slice walked,
+                           journal_each *each, void *arg)
+{
+    struct journal_record record;
+    struct slice value;
+    int err = store_get(v->store, v->txn, DB_EVENTS, slice_of(&position, sizeof position), &value);
+
+    if (err || value.data != walked.data)
+        found(v, position, "record", "is not found by its position");
+    err = store_record(&record, position, walked);
+    if (err)
+        found(v, position, "record", "%s", err_text(err));
+    bool sound = err == 0 && record_check(v, &record);
+    if (!sound)
+        damaged(v, position);
+    tree_check(v, position, err ? NULL : &record);
+    return sound && each && each(arg, &record) != 0;
+}
+
+static void gap_check(struct verify *v, uint64_t from, uint64_t until)
+{
+    if (until - from >= FINDINGS_KEPT) {
+        found(v, from, "record", "is missing, with all up to position %" PRIu64, until - 1);
+        from = until;
+    }
+    for (uint64_t position = from; position < until; position++) {
+        found(v, position, "record", "is missing");
+        damaged(v, position);
+        tree_check(v, position, NULL);
+    }
+}
+
+static void records_check(struct verify *v, journal_each *each, journal_progress *progress,
+                          void *arg)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    MDB_stat stat = {0};
+    int rc = mdb_cursor_open(v->txn, v->store->dbi[DB_EVENTS], &cursor);
+
+    if (rc == 0)
+        rc = mdb_stat(v->txn, v->store->dbi[DB_EVENTS], &stat);
+    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        uint64_t position = 0;
+        if (key.mv_size == sizeof position)
+            memcpy(&position, key.mv_data, sizeof position);
+        if (position <= v->head || position - v->head > stat.ms_entries + FINDINGS_KEPT) {
+            found(v, v->head + 1, "record", "its place is taken by one numbered %" PRIu64,
+                  position);
+            break;
+        }
+        gap_check(v, v->head + 1, position);
+        v->head = position;
+        if (progress && position % PROGRESS_EACH == 0)
+            progress(arg, position, stat.ms_entries);
+        if (position_check(v, position, slice_of(value.mv_data, value.mv_size), each, arg))
+            each = NULL;
+    }
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        found(v, v->head + 1, "record", "cannot be read: %s", mdb_strerror(rc));
+    else if (stat.ms_entries != v->head)
+        found(v, v->head + 1, "record", "%" PRIu64 " records are there, %zu are counted", v->head,
+              stat.ms_entries);
+    if (progress)
+        progress(arg, v->head, v->head);
+    mdb_cursor_close(cursor);
+}
+
+/* ---- second pass ---- */
+
+/* The position that an entry speaks of, 0 where it does not have the form. */
+static uint64_t id_position(struct slice key, struct slice value)
+{
+    return key.size == ID_KEY && value.size == ID_VALUE ? store_u64_read(value.data) : 0;
+}
+
+static uint64_t channel_position(struct slice key, struct slice value)
+{
+    return key.size == CHANNEL_KEY && value.size == NUMBER_SIZE
+               ? store_u64_be_read(key.data + CHANNEL_NAME)
+               : 0;
+}
+
+static uint64_t part_position(struct slice key, struct slice value)
+{
+    return key.size == PART_KEY && value.size == 0 ? store_u64_be_read(key.data + HASH_SIZE) : 0;
+}
+
+static uint64_t tail_position(struct slice key, struct slice value)
+{
+    struct journal_tail tail;
+
+    return key.size == TAIL_KEY && store_tail_read(&tail, value) ? tail.position : 0;
+}
+
+/* A stored hash belongs to the record that completed it: the first with more hashes than its
+ * index. */
+static uint64_t tree_position(struct slice key, struct slice value)
+{
+    uint64_t index, low = 0;
+
+    if (key.size != sizeof index || value.size != HASH_SIZE)
+        return 0;
+    memcpy(&index, key.data, sizeof index);
+    uint64_t high = index + 1;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (tree_stored_count(middle) <= index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+typedef uint64_t entry_position(struct slice key, struct slice value);
+
+static bool record_opens(struct verify *v, uint64_t position, struct event *e)
+{
+    struct journal_record record;
+    struct slice value;
+    char where[128];
+
+    arena_reset(v->arena);
+    return store_get(v->store, v->txn, DB_EVENTS, slice_of(&position, sizeof position), &value) ==
+               0 &&
+           store_record(&record, position, value) == 0 &&
+           event_open(e, record.event, record.payload, v->arena, where) == 0;
+}
+
+/* Only where there is one entry too many: does the record at its position ask for it? */
+static bool entry_asked(struct verify *v, enum db db, uint64_t position, struct slice key)
+{
+    struct event e;
+    uint8_t seat[4], name[CHANNEL_NAME];
+
+    if (!record_opens(v, position, &e))
+        return false;
+    uint32_t numbers[NAME_KINDS];
+    const char *const names[NAME_KINDS] = {e.envelope->seat, e.envelope->stream, e.envelope->type};
+    for (int kind = 0; kind < NAME_KINDS; kind++) {
+        uint32_t at = names_find(&v->known[kind], slice_str(names[kind]));
+        numbers[kind] = at ? v->numbers[kind][at - 1] : 0;
+    }
+    store_u32_be(seat, numbers[NAME_SEAT]);
+    store_channel_name(name, numbers[NAME_STREAM], numbers[NAME_TYPE]);
+    if (db == DB_IDS)
+        return memcmp(key.data, seat, 4) == 0 && memcmp(key.data + 4, e.envelope->id.data, 16) == 0;
+    if (db == DB_CHANNELS)
+        return memcmp(key.data, name, CHANNEL_NAME) == 0;
+    for (size_t i = 0; db == DB_PARTS && i < e.envelope->n_parts; i++)
+        if (memcmp(key.data, e.envelope->parts[i]->sha256.data, HASH_SIZE) == 0)
+            return true;
+    return false;
+}
+
+static const struct {
+    enum db db;
+    entry_position *position;
+} indexes[] = {
+    {DB_IDS, id_position},
+    {DB_CHANNELS, channel_position},
+    {DB_PARTS, part_position},
+    {DB_TREE, tree_position},
+};
+
+/* Entries of sound records; with `name` each that no record asks for is told. */
+static uint64_t index_walk(struct verify *v, size_t index, bool name)
+{
+    enum db db = indexes[index].db;
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    struct buf last = {0};
+    uint64_t n = 0;
+    int rc = mdb_cursor_open(v->txn, v->store->dbi[db], &cursor);
+
+    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        struct slice k = slice_of(key.mv_data, key.mv_size);
+        uint64_t position = indexes[index].position(k, slice_of(value.mv_data, value.mv_size));
+        if (db != DB_TREE && last.size && slice_compare(slice_buf(&last), k) >= 0 && !name)
+            found(v, position, store_db_names[db], "its entry is out of order");
+        buf_reset(&last);
+        buf_add(&last, k.data, k.size);
+        if (position == 0 || !is_damaged(v, position) || db == DB_TREE)
+            n++;
+        if (!name || (position && is_damaged(v, position)))
+            continue;
+        bool asked = db == DB_TREE ? position && position <= v->head
+                                   : position && entry_asked(v, db, position, k);
+        if (!asked)
+            found(v, position <= v->head ? position : 0, store_db_names[db],
+                  "holds an entry that no record asks for");
+    }
+    if (rc != MDB_NOTFOUND && !name)
+        found(v, 0, store_db_names[db], "cannot be read to the end: %s", mdb_strerror(rc));
+    buf_free(&last);
+    mdb_cursor_close(cursor);
+    return n;
+}
+
+static void indexes_check(struct verify *v)
+{
+    const uint64_t sound = v->head - v->n_damaged;
+    const uint64_t expected[] = {sound, sound, v->parts, tree_stored_count(v->head)};
+
+    for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
+        uint64_t before = v->findings, n = index_walk(v, i, false);
+        if (n == expected[i])
+            continue;
+        if (n > expected[i])
+            index_walk(v, i, true);
+        if (v->findings == before)
+            found(v, 0, store_db_names[indexes[i].db], "holds %" PRIu64 " entries, not %" PRIu64, n,
+                  expected[i]);
+    }
+}
+
+static void tails_check(struct verify *v)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    uint8_t expected[TAIL_VALUE];
+    int rc;
+
+    for (uint32_t i = 1; i <= v->tails.count; i++) {
+        struct slice stored, k = names_get(&v->tails, i);
+        store_tail_value(expected, &v->tail[i - 1]);
+        if (store_get(v->store, v->txn, DB_TAILS, k, &stored))
+            found(v, v->tail[i - 1].position, "tails", "the seat's tail is missing");
+        else if (!slice_equal(stored, slice_of(expected, sizeof expected)) &&
+                 !is_damaged(v, tail_position(k, stored)))
+            found(v, v->tail[i - 1].position, "tails", "the seat's tail says something else");
+    }
+    rc = mdb_cursor_open(v->txn, v->store->dbi[DB_TAILS], &cursor);
+    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        struct slice k = slice_of(key.mv_data, key.mv_size);
+        uint64_t position = tail_position(k, slice_of(value.mv_data, value.mv_size));
+        if (!names_find(&v->tails, k) && !is_damaged(v, position))
+            found(v, position <= v->head ? position : 0, "tails",
+                  "holds an entry that no record asks for");
+    }
+    if (rc != MDB_NOTFOUND)
+        found(v, 0, "tails", "cannot be read to the end: %s", mdb_strerror(rc));
+    mdb_cursor_close(cursor);
+}
+
+static void verify_clear(struct verify *v)
+{
+    for (int kind = 0; kind < NAME_KINDS; kind++) {
+        names_clear(&v->names[kind]);
+        names_clear(&v->known[kind]);
+        mem_free(v->numbers[kind]);
+    }
+    names_clear(&v->tails);
+    mem_free(v->tail);
+    mem_free(v->damaged);
+    mem_free(v->found);
+    arena_free(v->arena);
+}
+
+int verify_store(const struct store *s, journal_each *each, journal_finding *finding,
+                 journal_progress *progress, void *arg, uint64_t *findings)
+{
+    struct verify v = {.store = s};
+
+    *findings = 0;
+    if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &v.txn) != 0)
+        return ERR_IO;
+    v.received = INT64_MIN;
+    v.arena = arena_new(ARENA_CAP);
+    v.found = mem_new(FINDINGS_KEPT * sizeof *v.found);
+    names_load(&v);
+    records_check(&v, each, progress, arg);
+    names_finish(&v);
+    indexes_check(&v);
+    tails_check(&v);
+    mdb_txn_abort(v.txn);
+    *findings = v.findings;
+    found_tell(&v, finding, arg);
+    verify_clear(&v);
+    return *findings ? ERR_DAMAGED : 0;
+}
