@@ -435,7 +435,7 @@ static void apply_fallbacks(struct parse *p, struct instance *in)
         if (p->failed || *seen || !k->fallback || !row_applies(in, k))
             continue;
         if (strcmp(k->fallback, "!") == 0) {
-            p->failed = p->line;
+            p->failed = p->line + 1;
             buf_printf(p->why, "%s: [%s] must state \"%s\"", p->file,
                        in->section ? in->section : k->section, k->name);
             return;
