@@ -123,15 +123,16 @@ static int load_names(struct journal *j, MDB_txn *txn)
     size_t counts[NAME_KINDS] = {0};
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    MDB_stat stat;
+    size_t entries = 0;
     int rc = mdb_cursor_open(txn, j->store.dbi[DB_NAMES], &cursor), err = 0;
 
-    if (rc == 0)
-        rc = mdb_stat(txn, j->store.dbi[DB_NAMES], &stat);
-    size_t entries = rc == 0 && stat.ms_entries < UINT32_MAX ? stat.ms_entries : 0;
+    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+        entries++;
+    if (rc == MDB_NOTFOUND)
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     for (int kind = 0; kind < NAME_KINDS; kind++)
         at[kind] = mem_new((entries + 1) * sizeof *at[kind]);
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
         const uint8_t *name = key.mv_data;
         uint32_t number = value.mv_size == NUMBER_SIZE ? store_u32_read(value.mv_data) : 0;
         if (key.mv_size < 2 || name[0] >= NAME_KINDS || number == 0 || number > entries ||
