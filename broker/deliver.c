@@ -274,7 +274,7 @@ static int on_record(void *arg, const struct journal_record *rec)
         return p->err ? -1 : 0;
     /* a record larger than what is left of the credit may go: else it could never */
     r->starved = r->events <= p->events || r->bytes <= p->record_bytes;
-    if (r->starved || (p->events && (size_t)size > FRONT + MESSAGE_BYTES - p->size))
+    if (r->starved || (p->events && p->size + (size_t)size > FRONT + MESSAGE_BYTES))
         return -1;
     piece_add(p, rec);
     p->events++;

@@ -1,0 +1,1257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real broker process on a directory of its own, spoken to in raw frames by DEALER sockets. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+#include <zmq.h>
+
+#include "broker/checkpoint.h"
+#include "broker/journal.h"
+#include "chancery/core/v1/frames.pb-c.h"
+#include "chancery/core/v1/registry.pb-c.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/mem.h"
+#include "lib/sign.h"
+
+#define LOG "test.example/log"
+#define TYPE "chancery.test.v1.Note"
+enum { PATIENCE = 20000 }; /* milliseconds */
+
+enum { ADMIN, BROKER, ALICE, BOB, CAROL, DAVE, SEATS };
+static const struct {
+    const char *seat, *office;
+} people[SEATS] = {
+    {"admin", "QMA/registry"}, {"broker", "QMA/chancery"}, {"alice", "QMB/npc"},
+    {"bob", "QMC/npc"},        {"carol", "QMD/npc"},       {"dave", "QMD/archive"},
+};
+
+struct instance {
+    char dir[64];
+    pid_t pid;
+    void *context;
+    struct seat_key keys[SEATS];
+    struct log_key log_key;
+    uint64_t founding; /* records */
+};
+
+/* ---- founding ---- */
+
+struct founder { /* collects the founding events */
+    struct instance *in;
+    struct journal_event events[128];
+    struct buf bytes[128], payloads[128];
+    size_t n;
+    struct hash previous;
+};
+
+struct note { /* what a test's event says; the rest follows from the seat */
+    const char *stream, *type;
+    struct slice payload;
+    uint64_t seat_seq;
+    struct hash previous;
+    uint8_t id[ID_SIZE];
+    int label;
+    const char *recipient; /* a seat */
+    const struct hash *part;
+    uint64_t part_size, cause;
+    int64_t effective;
+};
+
+static void pack_envelope(struct buf *out, const struct seat_key *key, const struct note *note)
+{
+    Core__Envelope e = CORE__ENVELOPE__INIT;
+    Core__Handling handling = CORE__HANDLING__INIT;
+    Core__Recipient recipient = CORE__RECIPIENT__INIT, *recipients[] = {&recipient};
+    Core__PartRef part = CORE__PART_REF__INIT, *parts[] = {&part};
+    struct hash payload, previous = note->previous, named;
+    uint8_t id[ID_SIZE];
+
+    memcpy(id, note->id, ID_SIZE);
+    hash_sha256(&payload, note->payload);
+    handling.label = note->label ? (Core__Label)note->label : CORE__LABEL__LABEL_GREEN;
+    if (note->recipient) {
+        recipient.kind = CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT;
+        recipient.name = note->recipient;
+        handling.n_recipients = 1;
+        handling.recipients = recipients;
+    }
+    if (note->part) {
+        named = *note->part;
+        part.sha256 = (ProtobufCBinaryData){HASH_SIZE, named.bytes};
+        part.size = note->part_size;
+        part.media_type = "text/plain";
+        part.name = "note.txt";
+        e.n_parts = 1;
+        e.parts = parts;
+    }
+    e.log = LOG;
+    e.stream = note->stream;
+    e.id = (ProtobufCBinaryData){ID_SIZE, id};
+    e.type = note->type;
+    e.seat = key->seat;
+    e.office = key->office;
+    e.evidence = CORE__EVIDENCE__EVIDENCE_SIGNED;
+    e.seat_seq = note->seat_seq;
+    if (note->seat_seq > 1)
+        e.previous = (ProtobufCBinaryData){HASH_SIZE, previous.bytes};
+    e.kind = CORE__KIND__KIND_NEW;
+    e.mode = CORE__MODE__MODE_ACTUAL;
+    e.handling = &handling;
+    e.created = time_now();
+    e.effective = note->effective;
+    e.cause = note->cause;
+    e.payload_hash = (ProtobufCBinaryData){HASH_SIZE, payload.bytes};
+    e.payload_size = (uint32_t)note->payload.size;
+    core__envelope__pack(&e, buf_grow(out, core__envelope__get_packed_size(&e)));
+}
+
+static void found(struct founder *f, const ProtobufCMessage *m)
+{
+    struct buf *payload = &f->payloads[f->n], envelope = {0};
+    struct note note = {.stream = "registry",
+                        .type = m->descriptor->name,
+                        .seat_seq = f->n + 1,
+                        .previous = f->previous};
+    struct journal_event *e = &f->events[f->n];
+
+    protobuf_c_message_pack(m, buf_grow(payload, protobuf_c_message_get_packed_size(m)));
+    note.payload = slice_buf(payload);
+    id_v7(note.id, time_now());
+    pack_envelope(&envelope, &f->in->keys[ADMIN], &note);
+    struct slice signed_bytes = slice_buf(&envelope);
+    sign_events(&f->in->keys[ADMIN], &signed_bytes, 1, &f->bytes[f->n]);
+    hash_sha256(&f->previous, signed_bytes);
+    *e = (struct journal_event){.seat = "admin",
+                                .stream = "registry",
+                                .type = note.type,
+                                .seat_seq = note.seat_seq,
+                                .received = time_now(),
+                                .envelope_hash = f->previous,
+                                .event = slice_buf(&f->bytes[f->n]),
+                                .payload = note.payload};
+    memcpy(e->id, note.id, ID_SIZE);
+    buf_free(&envelope);
+    f->n++;
+}
+
+static void found_log(struct founder *f)
+{
+    Core__LogFounded m = CORE__LOG_FOUNDED__INIT;
+    struct instance *in = f->in;
+
+    m.format = 1;
+    m.log = LOG;
+    m.log_key = (ProtobufCBinaryData){KEY_SIZE, in->log_key.public_key};
+    m.server_key = (ProtobufCBinaryData){KEY_SIZE, in->keys[BROKER].curve_public};
+    m.administrator = "admin";
+    m.administrator_key = (ProtobufCBinaryData){KEY_SIZE, in->keys[ADMIN].sign_public};
+    m.broker = "broker";
+    found(f, &m.base);
+}
+
+static void found_party(struct founder *f, const char *party)
+{
+    Core__PartyAdded m = CORE__PARTY_ADDED__INIT;
+
+    m.party = party;
+    m.name = party;
+    m.kind = CORE__PARTY_KIND__PARTY_KIND_STATE;
+    found(f, &m.base);
+}
+
+static void found_key(struct founder *f, const char *seat, Core__KeyKind kind, uint8_t *key)
+{
+    Core__KeyAdded m = CORE__KEY_ADDED__INIT;
+
+    m.seat = seat;
+    m.kind = kind;
+    m.public_key = (ProtobufCBinaryData){KEY_SIZE, key};
+    found(f, &m.base);
+}
+
+static void found_seat(struct founder *f, int i)
+{
+    Core__OfficeAdded office = CORE__OFFICE_ADDED__INIT;
+    Core__SeatAdmitted seat = CORE__SEAT_ADMITTED__INIT;
+    struct seat_key *key = &f->in->keys[i];
+
+    office.office = people[i].office;
+    office.clearance = CORE__LABEL__LABEL_RED;
+    found(f, &office.base);
+    seat.seat = people[i].seat;
+    seat.office = people[i].office;
+    seat.kind = CORE__SEAT_KIND__SEAT_KIND_PERSON;
+    found(f, &seat.base);
+    found_key(f, key->seat, CORE__KEY_KIND__KEY_KIND_CURVE, key->curve_public);
+    if (i != ADMIN)
+        found_key(f, key->seat, CORE__KEY_KIND__KEY_KIND_ED25519, key->sign_public);
+}
+
+static void found_rule(struct founder *f, const char *name, const char *seat, Core__Verb verb,
+                       const char *stream)
+{
+    Core__AccessRule m = CORE__ACCESS_RULE__INIT;
+
+    m.rule = name;
+    m.effect = CORE__EFFECT__EFFECT_ALLOW;
+    m.subject_kind = CORE__SUBJECT_KIND__SUBJECT_KIND_SEAT;
+    m.subject = seat;
+    m.n_verbs = 1;
+    m.verbs = &verb;
+    m.stream = stream;
+    m.type = "*";
+    found(f, &m.base);
+}
+
+static void found_all(struct instance *in)
+{
+    struct founder *f = mem_new(sizeof *f);
+
+    f->in = in;
+    found_log(f);
+    for (const char *const *p = (const char *const[]){"QMA", "QMB", "QMC", "QMD", NULL}; *p; p++)
+        found_party(f, *p);
+    for (int i = 0; i < SEATS; i++)
+        found_seat(f, i);
+    found_rule(f, "admin-registry", "admin", CORE__VERB__VERB_PUBLISH, "registry");
+    found_rule(f, "admin-read", "admin", CORE__VERB__VERB_READ, "*");
+    found_rule(f, "alice-publish", "alice", CORE__VERB__VERB_PUBLISH, "notes.*");
+    found_rule(f, "carol-publish", "carol", CORE__VERB__VERB_PUBLISH, "notes.*");
+    found_rule(f, "alice-ask", "alice", CORE__VERB__VERB_ASK, "weather");
+    found_rule(f, "bob-read", "bob", CORE__VERB__VERB_READ, "notes.*");
+    found_rule(f, "carol-read", "carol", CORE__VERB__VERB_READ, "notes.*");
+    found_rule(f, "bob-offer", "bob", CORE__VERB__VERB_OFFER, "weather");
+    assert_int_equal(journal_create(in->dir, f->events, f->n), 0);
+    in->founding = f->n;
+    for (size_t i = 0; i < f->n; i++) {
+        buf_free(&f->bytes[i]);
+        buf_free(&f->payloads[i]);
+    }
+    mem_free(f);
+}
+
+static void write_file(const struct instance *in, const char *name, const char *text)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/%s", in->dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void make_keys(struct instance *in)
+{
+    char path[128], text[512], hex[2 * KEY_SIZE + 1];
+
+    snprintf(path, sizeof path, "%s/keys", in->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (int i = 0; i < SEATS; i++)
+        seat_key_make(&in->keys[i], people[i].seat, people[i].office);
+    log_key_make(&in->log_key, LOG);
+    snprintf(path, sizeof path, "%s/keys/broker.key", in->dir);
+    assert_int_equal(seat_key_write(&in->keys[BROKER], path), 0);
+    snprintf(path, sizeof path, "%s/keys/log.key", in->dir);
+    assert_int_equal(log_key_write(&in->log_key, path), 0);
+    hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
+    snprintf(text, sizeof text,
+             "[log]\nname = " LOG "\n[connection]\nendpoint = ipc://run/broker.sock\n"
+             "server-key = %s\n[broker]\nseat = broker\ndisk-reserve = 1M\n",
+             hex);
+    write_file(in, "chancery.conf", text);
+}
+
+/* ---- the process ---- */
+
+static void start(struct instance *in)
+{
+    in->pid = fork();
+    assert_true(in->pid >= 0);
+    if (in->pid == 0) {
+        execl(BUILD_DIR "/bin/chancery-broker", "chancery-broker", "--config", in->dir, NULL);
+        _exit(127);
+    }
+}
+
+static int wait_exit(struct instance *in)
+{
+    int status;
+
+    assert_int_equal(waitpid(in->pid, &status, 0), in->pid);
+    in->pid = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static int end(struct instance *in, int signal_number)
+{
+    assert_int_equal(kill(in->pid, signal_number), 0);
+    return wait_exit(in);
+}
+
+static int setup(void **state)
+{
+    struct instance *in = mem_new(sizeof *in);
+
+    snprintf(in->dir, sizeof in->dir, "/tmp/chancery-broker-XXXXXX");
+    assert_non_null(mkdtemp(in->dir));
+    make_keys(in);
+    found_all(in);
+    in->context = zmq_ctx_new();
+    start(in);
+    *state = in;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct instance *in = *state;
+    char command[128];
+
+    if (in->pid)
+        end(in, SIGTERM);
+    zmq_ctx_term(in->context);
+    snprintf(command, sizeof command, "rm -rf %s", in->dir);
+    int rc = system(command);
+    mem_free(in);
+    return rc;
+}
+
+/* ---- a peer ---- */
+
+struct talk {
+    void *socket;
+    const struct seat_key *key;
+    uint64_t ref;
+    struct arena *arena; /* of the answers */
+};
+
+static void *dial_socket(struct instance *in, const struct seat_key *key)
+{
+    char endpoint[128];
+    int patience = PATIENCE, none = 0;
+    void *s = zmq_socket(in->context, ZMQ_DEALER);
+
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/run/broker.sock", in->dir);
+    zmq_setsockopt(s, ZMQ_LINGER, &none, sizeof none);
+    zmq_setsockopt(s, ZMQ_RCVTIMEO, &patience, sizeof patience);
+    zmq_setsockopt(s, ZMQ_CURVE_SERVERKEY, in->keys[BROKER].curve_public, KEY_SIZE);
+    zmq_setsockopt(s, ZMQ_CURVE_PUBLICKEY, key->curve_public, KEY_SIZE);
+    zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, key->curve_secret, KEY_SIZE);
+    assert_int_equal(zmq_connect(s, endpoint), 0);
+    return s;
+}
+
+static void send_frame(struct talk *t, Core__Frame *f)
+{
+    struct buf b = {0};
+
+    if (!f->ref)
+        f->ref = ++t->ref;
+    core__frame__pack(f, buf_grow(&b, core__frame__get_packed_size(f)));
+    assert_int_equal(zmq_send(t->socket, b.data, b.size, 0), b.size);
+    buf_free(&b);
+}
+
+/* The next frame, or NULL after the socket's patience. */
+static Core__Frame *receive(struct talk *t)
+{
+    zmq_msg_t m;
+    Core__Frame *f = NULL;
+
+    zmq_msg_init(&m);
+    if (zmq_msg_recv(&m, t->socket, 0) >= 0) {
+        f = core__frame__unpack(arena_allocator(t->arena), zmq_msg_size(&m), zmq_msg_data(&m));
+        assert_non_null(f);
+    }
+    zmq_msg_close(&m);
+    return f;
+}
+
+/* The next frame of that kind; a Pong that nobody asked for is passed over. */
+static Core__Frame *expect(struct talk *t, Core__Frame__BodyCase body)
+{
+    Core__Frame *f = receive(t);
+
+    while (f && f->body_case == CORE__FRAME__BODY_PONG && f->ref == 0)
+        f = receive(t);
+    assert_non_null(f);
+    if (f->body_case == CORE__FRAME__BODY_REFUSED && body != CORE__FRAME__BODY_REFUSED)
+        print_message("refused: %s %s: %s\n", f->refused->code, f->refused->field,
+                      f->refused->text);
+    assert_int_equal(f->body_case, body);
+    return f;
+}
+
+static void expect_refused(struct talk *t, int err)
+{
+    Core__Frame *f = expect(t, CORE__FRAME__BODY_REFUSED);
+
+    assert_string_equal(f->refused->code, err_code(err));
+    assert_true(f->refused->text[0]);
+}
+
+static void hello(struct talk *t)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Hello h = CORE__HELLO__INIT;
+
+    h.version = 1;
+    h.log = LOG;
+    h.software = "test";
+    f.body_case = CORE__FRAME__BODY_HELLO;
+    f.hello = &h;
+    send_frame(t, &f);
+}
+
+static struct talk *dial(struct instance *in, int who)
+{
+    struct talk *t = mem_new(sizeof *t);
+
+    t->key = &in->keys[who];
+    t->socket = dial_socket(in, t->key);
+    t->arena = arena_new(64 * 1024 * 1024);
+    hello(t);
+    Core__Frame *f = expect(t, CORE__FRAME__BODY_WELCOME);
+    assert_string_equal(f->welcome->seat, people[who].seat);
+    assert_string_equal(f->welcome->office, people[who].office);
+    assert_string_equal(f->welcome->log, LOG);
+    return t;
+}
+
+static void hang_up(struct talk *t)
+{
+    zmq_close(t->socket);
+    arena_free(t->arena);
+    mem_free(t);
+}
+
+/* ---- publishing ---- */
+
+struct packed {
+    struct buf event, payload;
+    struct hash envelope_hash;
+};
+
+static void packed_free(struct packed *p)
+{
+    buf_free(&p->event);
+    buf_free(&p->payload);
+}
+
+static void pack_note(struct packed *out, const struct seat_key *key, const struct note *note)
+{
+    struct buf envelope = {0};
+
+    *out = (struct packed){0};
+    pack_envelope(&envelope, key, note);
+    struct slice bytes = slice_buf(&envelope);
+    sign_events(key, &bytes, 1, &out->event);
+    hash_sha256(&out->envelope_hash, bytes);
+    buf_add(&out->payload, note->payload.data, note->payload.size);
+    buf_free(&envelope);
+}
+
+static void publish_packed(struct talk *t, struct packed p[], size_t n)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Publish publish = CORE__PUBLISH__INIT;
+    Core__SignedBytes bytes[BATCH_MOST], *list[BATCH_MOST];
+
+    for (size_t i = 0; i < n; i++) {
+        core__signed_bytes__init(&bytes[i]);
+        bytes[i].event = (ProtobufCBinaryData){p[i].event.size, p[i].event.data};
+        bytes[i].payload = (ProtobufCBinaryData){p[i].payload.size, p[i].payload.data};
+        list[i] = &bytes[i];
+    }
+    publish.n_events = n;
+    publish.events = list;
+    f.body_case = CORE__FRAME__BODY_PUBLISH;
+    f.publish = &publish;
+    send_frame(t, &f);
+}
+
+static struct note note_of(const char *stream, uint64_t seat_seq, const char *text)
+{
+    struct note n = {.stream = stream, .type = TYPE, .seat_seq = seat_seq};
+
+    n.payload = slice_str(text);
+    id_v7(n.id, time_now());
+    return n;
+}
+
+static uint64_t publish_note(struct talk *t, const struct note *note, struct hash *hash)
+{
+    struct packed p;
+
+    pack_note(&p, t->key, note);
+    publish_packed(t, &p, 1);
+    Core__Frame *f = expect(t, CORE__FRAME__BODY_RECORDED);
+    assert_int_equal(f->recorded->n_positions, 1);
+    assert_int_equal(f->recorded->n_received, 1);
+    if (hash)
+        *hash = p.envelope_hash;
+    packed_free(&p);
+    return f->recorded->positions[0];
+}
+
+static void refused_note(struct talk *t, const struct note *note, int err)
+{
+    struct packed p;
+
+    pack_note(&p, t->key, note);
+    publish_packed(t, &p, 1);
+    expect_refused(t, err);
+    packed_free(&p);
+}
+
+/* ---- reading ---- */
+
+static uint64_t open_reading(struct talk *t, uint64_t from, const char *stream, uint32_t events,
+                             uint64_t until)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Read read = CORE__READ__INIT;
+
+    read.from = from;
+    read.n_streams = stream ? 1 : 0;
+    read.streams = &stream;
+    read.credit_events = events;
+    read.credit_bytes = 1024 * 1024;
+    read.until = until;
+    f.body_case = CORE__FRAME__BODY_READ;
+    f.read = &read;
+    send_frame(t, &f);
+    return f.ref;
+}
+
+static Core__Record *expect_record(struct talk *t)
+{
+    Core__Frame *f = expect(t, CORE__FRAME__BODY_DELIVER);
+
+    assert_int_equal(f->deliver->n_records, 1);
+    return f->deliver->records[0];
+}
+
+static bool payload_is(const Core__Record *r, const char *text)
+{
+    return slice_is(slice_of(r->payload.data, r->payload.len), text);
+}
+
+/* ---- tests ---- */
+
+static void an_event_is_recorded_and_a_retry_gets_its_old_position(void **state)
+{
+    struct talk *t = dial(*state, ALICE);
+    struct note note = note_of("notes.retry", 1, "one");
+    struct packed p;
+
+    pack_note(&p, t->key, &note);
+    publish_packed(t, &p, 1);
+    Core__Recorded first = *expect(t, CORE__FRAME__BODY_RECORDED)->recorded;
+    publish_packed(t, &p, 1);
+    Core__Recorded again = *expect(t, CORE__FRAME__BODY_RECORDED)->recorded;
+    assert_int_equal(first.positions[0], again.positions[0]);
+    assert_int_equal(first.received[0], again.received[0]);
+    packed_free(&p);
+    hang_up(t);
+}
+
+static void a_retry_in_flight_gets_the_same_position(void **state)
+{
+    struct talk *t = dial(*state, ALICE);
+    struct note note = note_of("notes.flight", 1, "one");
+    struct packed p;
+
+    pack_note(&p, t->key, &note);
+    for (int i = 0; i < 20; i++)
+        publish_packed(t, &p, 1);
+    uint64_t position = expect(t, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+    for (int i = 1; i < 20; i++)
+        assert_int_equal(expect(t, CORE__FRAME__BODY_RECORDED)->recorded->positions[0], position);
+    packed_free(&p);
+    hang_up(t);
+}
+
+static void an_id_with_another_envelope_is_refused(void **state)
+{
+    struct talk *t = dial(*state, ALICE);
+    struct note note = note_of("notes.reuse", 1, "one");
+
+    publish_note(t, &note, &note.previous);
+    note.seat_seq = 2;
+    note.payload = slice_str("two");
+    refused_note(t, &note, ERR_ID_REUSED);
+    hang_up(t);
+}
+
+static void a_gap_in_seat_seq_is_refused_with_the_number_expected(void **state)
+{
+    struct talk *t = dial(*state, ALICE);
+    struct note note = note_of("notes.gap", 1, "one");
+    struct packed p;
+
+    publish_note(t, &note, &note.previous);
+    note.seat_seq = 3;
+    id_v7(note.id, time_now());
+    pack_note(&p, t->key, &note);
+    publish_packed(t, &p, 1);
+    Core__Frame *f = expect(t, CORE__FRAME__BODY_REFUSED);
+    assert_string_equal(f->refused->code, "seat.order");
+    assert_int_equal(f->refused->expected, 2);
+    packed_free(&p);
+    note.seat_seq = 2;
+    note.previous.bytes[0] ^= 1;
+    refused_note(t, &note, ERR_SEAT_ORDER);
+    note.previous.bytes[0] ^= 1;
+    publish_note(t, &note, NULL);
+    hang_up(t);
+}
+
+static void a_batch_is_recorded_all_or_none(void **state)
+{
+    struct talk *t = dial(*state, ALICE);
+    struct packed p[3];
+    struct note note = note_of("notes.batch", 1, "one");
+
+    for (size_t i = 0; i < 3; i++) {
+        note.seat_seq = i + 1;
+        id_v7(note.id, time_now());
+        pack_note(&p[i], t->key, &note);
+        note.previous = p[i].envelope_hash;
+    }
+    struct packed bad[3] = {p[0], p[2], p[1]};
+    publish_packed(t, bad, 3);
+    Core__Frame *f = expect(t, CORE__FRAME__BODY_REFUSED);
+    assert_string_equal(f->refused->code, "seat.order");
+    assert_int_equal(f->refused->index, 1);
+    publish_packed(t, p, 2);
+    uint64_t first = expect(t, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+    publish_packed(t, p, 3); /* two known, one new */
+    Core__Recorded all = *expect(t, CORE__FRAME__BODY_RECORDED)->recorded;
+    assert_int_equal(all.n_positions, 3);
+    for (uint64_t i = 0; i < 3; i++)
+        assert_int_equal(all.positions[i], first + i);
+    for (size_t i = 0; i < 3; i++)
+        packed_free(&p[i]);
+    hang_up(t);
+}
+
+static void a_wrong_signature_is_refused(void **state)
+{
+    struct instance *in = *state;
+    struct talk *t = dial(in, ALICE);
+    struct note note = note_of("notes.sign", 1, "one");
+    struct seat_key forged = in->keys[ALICE];
+    struct packed p;
+
+    memcpy(forged.sign_seed, in->keys[BOB].sign_seed, KEY_SIZE);
+    pack_note(&p, &forged, &note); /* by another's seed, under her key's name */
+    publish_packed(t, &p, 1);
+    expect_refused(t, ERR_SIGNATURE);
+    packed_free(&p);
+    hang_up(t);
+}
+
+static void nobody_signs_for_another_seat(void **state)
+{
+    struct instance *in = *state;
+    struct talk *t = dial(in, ALICE);
+    struct note note = note_of("notes.other", 1, "one");
+    struct packed p;
+
+    pack_note(&p, &in->keys[CAROL], &note);
+    publish_packed(t, &p, 1);
+    expect_refused(t, ERR_SEAT);
+    packed_free(&p);
+    hang_up(t);
+}
+
+static void what_no_rule_allows_is_refused(void **state)
+{
+    struct talk *t = dial(*state, ALICE), *b = dial(*state, BOB);
+    struct note note = note_of("embargo.in", 1, "one");
+
+    refused_note(t, &note, ERR_DENIED);
+    note = note_of("audit", 1, "one");
+    refused_note(t, &note, ERR_DENIED);
+    open_reading(t, 1, "notes.retry", 10, 0);
+    expect_refused(t, ERR_DENIED);
+    note = note_of("notes.bob", 1, "one");
+    refused_note(b, &note, ERR_DENIED);
+    hang_up(t);
+    hang_up(b);
+}
+
+static void an_old_id_and_an_unknown_cause_are_refused(void **state)
+{
+    struct talk *t = dial(*state, ALICE);
+    struct note note = note_of("notes.old", 1, "one");
+
+    id_v7(note.id, time_now() - INT64_C(25) * 3600 * 1000000);
+    refused_note(t, &note, ERR_ID_STALE);
+    note = note_of("notes.old", 1, "one");
+    note.type = "chancery.clock.v1.Due";
+    note.effective = time_now() + 60000000;
+    refused_note(t, &note, ERR_EARLY);
+    note = note_of("notes.old", 1, "one");
+    note.label = CORE__LABEL__LABEL_AMBER;
+    note.recipient = "nobody-here";
+    refused_note(t, &note, ERR_HANDLING);
+    hang_up(t);
+}
+
+static void a_stranger_hears_nothing(void **state)
+{
+    struct instance *in = *state;
+    struct seat_key stranger;
+    struct talk t = {.arena = arena_new(1024 * 1024)};
+    int shorter = 1500;
+
+    hang_up(dial(in, ALICE)); /* it serves */
+    seat_key_make(&stranger, "mallory", "QMZ/npc");
+    t.socket = dial_socket(in, &stranger);
+    zmq_setsockopt(t.socket, ZMQ_RCVTIMEO, &shorter, sizeof shorter);
+    hello(&t);
+    assert_null(receive(&t));
+    zmq_close(t.socket);
+    arena_free(t.arena);
+}
+
+static void who_has_not_said_hello_is_forgotten(void **state)
+{
+    struct instance *in = *state;
+    struct talk t = {.arena = arena_new(1024 * 1024)};
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Ping ping = CORE__PING__INIT;
+
+    t.socket = dial_socket(in, &in->keys[ALICE]);
+    f.body_case = CORE__FRAME__BODY_PING;
+    f.ping = &ping;
+    send_frame(&t, &f);
+    assert_int_equal(expect(&t, CORE__FRAME__BODY_FORGOTTEN)->ref, f.ref);
+    assert_int_equal(zmq_send(t.socket, "\xff\xff\xff", 3, 0), 3); /* nor does rubbish harm */
+    hello(&t);
+    expect(&t, CORE__FRAME__BODY_WELCOME);
+    assert_int_equal(zmq_send(t.socket, "\xff\xff\xff", 3, 0), 3);
+    expect_refused(&t, ERR_MALFORMED);
+    zmq_close(t.socket);
+    arena_free(t.arena);
+}
+
+static void a_routing_id_of_ones_own_choice_is_not_heard(void **state)
+{
+    struct instance *in = *state;
+    struct talk t = {.arena = arena_new(1024 * 1024)};
+    int shorter = 1000;
+    char endpoint[128];
+
+    t.socket = zmq_socket(in->context, ZMQ_DEALER);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/run/broker.sock", in->dir);
+    zmq_setsockopt(t.socket, ZMQ_ROUTING_ID, "alice", 5);
+    zmq_setsockopt(t.socket, ZMQ_LINGER, &(int){0}, sizeof(int));
+    zmq_setsockopt(t.socket, ZMQ_RCVTIMEO, &shorter, sizeof shorter);
+    zmq_setsockopt(t.socket, ZMQ_CURVE_SERVERKEY, in->keys[BROKER].curve_public, KEY_SIZE);
+    zmq_setsockopt(t.socket, ZMQ_CURVE_PUBLICKEY, in->keys[ALICE].curve_public, KEY_SIZE);
+    zmq_setsockopt(t.socket, ZMQ_CURVE_SECRETKEY, in->keys[ALICE].curve_secret, KEY_SIZE);
+    assert_int_equal(zmq_connect(t.socket, endpoint), 0);
+    hello(&t);
+    assert_null(receive(&t));
+    zmq_close(t.socket);
+    arena_free(t.arena);
+}
+
+static void give_credit(struct talk *t, uint64_t reading, uint32_t events)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Credit credit = CORE__CREDIT__INIT;
+
+    credit.events = events;
+    f.ref = reading;
+    f.body_case = CORE__FRAME__BODY_CREDIT;
+    f.credit = &credit;
+    send_frame(t, &f);
+}
+
+static void a_reading_gets_what_its_credit_allows(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *b = dial(*state, BOB);
+    struct note note = note_of("notes.read", 1, "r1");
+
+    publish_note(a, &note, &note.previous);
+    uint64_t reading = open_reading(b, 1, "notes.read", 1, 0);
+    assert_true(payload_is(expect_record(b), "r1"));
+    expect(b, CORE__FRAME__BODY_CAUGHT_UP);
+    for (uint64_t i = 2; i <= 3; i++) {
+        note.seat_seq = i;
+        note.payload = slice_str(i == 2 ? "r2" : "r3");
+        id_v7(note.id, time_now());
+        publish_note(a, &note, &note.previous);
+    }
+    give_credit(b, reading, 1);
+    assert_true(payload_is(expect_record(b), "r2"));
+    give_credit(b, reading, 10);
+    assert_true(payload_is(expect_record(b), "r3"));
+    expect(b, CORE__FRAME__BODY_CAUGHT_UP);
+    hang_up(a);
+    hang_up(b);
+}
+
+static void a_label_that_names_one_seat_is_withheld_from_others(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *b = dial(*state, BOB), *c = dial(*state, CAROL);
+    struct note note = note_of("notes.amber", 1, "for bob");
+
+    note.label = CORE__LABEL__LABEL_AMBER;
+    note.recipient = "bob";
+    publish_note(a, &note, &note.previous);
+    note = (struct note){
+        .stream = "notes.amber", .type = TYPE, .seat_seq = 2, .previous = note.previous};
+    note.payload = slice_str("for all");
+    id_v7(note.id, time_now());
+    uint64_t last = publish_note(a, &note, NULL);
+    open_reading(b, 1, "notes.amber", 10, last);
+    Core__Frame *f = expect(b, CORE__FRAME__BODY_DELIVER);
+    assert_int_equal(f->deliver->n_records, 2);
+    assert_true(expect(b, CORE__FRAME__BODY_CAUGHT_UP)->caught_up->ended);
+    open_reading(c, 1, "notes.amber", 10, last);
+    assert_true(payload_is(expect_record(c), "for all"));
+    assert_true(expect(c, CORE__FRAME__BODY_CAUGHT_UP)->caught_up->ended);
+    hang_up(a);
+    hang_up(b);
+    hang_up(c);
+}
+
+static void send_ask(struct talk *t, const char *service, uint32_t patience)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Ask ask = CORE__ASK__INIT;
+
+    ask.service = service;
+    ask.type = TYPE;
+    ask.payload = (ProtobufCBinaryData){4, (uint8_t[]){'r', 'a', 'i', 'n'}};
+    ask.patience_ms = patience;
+    f.body_case = CORE__FRAME__BODY_ASK;
+    f.ask = &ask;
+    send_frame(t, &f);
+}
+
+static void send_offer(struct talk *t, const char *service)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Offer offer = CORE__OFFER__INIT;
+
+    offer.service = service;
+    f.body_case = CORE__FRAME__BODY_OFFER;
+    f.offer = &offer;
+    send_frame(t, &f);
+}
+
+static void send_answer(struct talk *t, uint64_t ref, Core__Label label)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Answer answer = CORE__ANSWER__INIT;
+    Core__Handling handling = CORE__HANDLING__INIT;
+
+    handling.label = label;
+    answer.type = TYPE;
+    answer.payload = (ProtobufCBinaryData){2, (uint8_t[]){'n', 'o'}};
+    answer.as_of = 7;
+    answer.handling = &handling;
+    f.ref = ref;
+    f.body_case = CORE__FRAME__BODY_ANSWER;
+    f.answer = &answer;
+    send_frame(t, &f);
+}
+
+static void a_question_is_answered_by_who_offers_the_service(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *b = dial(*state, BOB);
+
+    send_ask(a, "weather", 5000);
+    expect_refused(a, ERR_SERVICE);
+    send_offer(a, "weather");
+    expect_refused(a, ERR_DENIED);
+    send_offer(b, "weather");
+    expect(b, CORE__FRAME__BODY_OFFERED);
+    send_ask(b, "weather", 5000);
+    expect_refused(b, ERR_DENIED);
+
+    send_ask(a, "weather", 5000);
+    Core__Frame *q = expect(b, CORE__FRAME__BODY_QUESTION);
+    assert_string_equal(q->question->seat, "alice");
+    assert_string_equal(q->question->office, "QMB/npc");
+    send_answer(b, q->ref, CORE__LABEL__LABEL_GREEN);
+    Core__Frame *answer = expect(a, CORE__FRAME__BODY_ANSWER);
+    assert_int_equal(answer->ref, a->ref);
+    assert_int_equal(answer->answer->as_of, 7);
+    assert_int_equal(answer->answer->payload.len, 2);
+
+    send_ask(a, "weather", 5000);
+    send_answer(b, expect(b, CORE__FRAME__BODY_QUESTION)->ref, CORE__LABEL__LABEL_RED);
+    expect_refused(a, ERR_HANDLING);
+
+    send_ask(a, "weather", 1);
+    expect_refused(a, ERR_TIMEOUT);
+    hang_up(b);
+    hang_up(a);
+}
+
+static void when_the_answerer_leaves_another_gets_the_question(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *b = dial(*state, BOB), *b2 = dial(*state, BOB);
+
+    send_offer(b, "weather");
+    expect(b, CORE__FRAME__BODY_OFFERED);
+    send_ask(a, "weather", 60000);
+    expect(b, CORE__FRAME__BODY_QUESTION);
+    send_offer(b2, "weather");
+    expect(b2, CORE__FRAME__BODY_OFFERED);
+    hello(b); /* a new session: the old one's questions go elsewhere */
+    expect(b, CORE__FRAME__BODY_WELCOME);
+    send_answer(b2, expect(b2, CORE__FRAME__BODY_QUESTION)->ref, CORE__LABEL__LABEL_GREEN);
+    expect(a, CORE__FRAME__BODY_ANSWER);
+    hang_up(a);
+    hang_up(b);
+    hang_up(b2);
+}
+
+static void put_part(struct talk *t, struct hash *part, uint64_t size, uint64_t offset,
+                     const uint8_t *bytes, size_t n)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__PutPart put = CORE__PUT_PART__INIT;
+    uint8_t chunk[64];
+
+    memcpy(chunk, bytes, n);
+    put.sha256 = (ProtobufCBinaryData){HASH_SIZE, part->bytes};
+    put.size = size;
+    put.offset = offset;
+    put.chunk = (ProtobufCBinaryData){n, chunk};
+    f.body_case = CORE__FRAME__BODY_PUT_PART;
+    f.put_part = &put;
+    send_frame(t, &f);
+}
+
+static void get_part(struct talk *t, uint64_t position, struct hash *part)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__GetPart get = CORE__GET_PART__INIT;
+
+    get.position = position;
+    get.sha256 = (ProtobufCBinaryData){HASH_SIZE, part->bytes};
+    get.offset = 2;
+    get.length = 100;
+    f.body_case = CORE__FRAME__BODY_GET_PART;
+    f.get_part = &get;
+    send_frame(t, &f);
+}
+
+static void a_part_is_stored_before_its_event_and_served_to_its_readers(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *b = dial(*state, BOB);
+    static const uint8_t text[] = "the substance";
+    struct hash part;
+    struct note note = note_of("notes.part", 1, "with a part");
+
+    hash_sha256(&part, slice_of(text, 13));
+    note.part = &part;
+    note.part_size = 13;
+    refused_note(a, &note, ERR_PART_MISSING);
+    put_part(a, &part, 13, 0, text, 6);
+    put_part(a, &part, 13, 6, text + 6, 7);
+    expect(a, CORE__FRAME__BODY_PART_STORED);
+    id_v7(note.id, time_now());
+    uint64_t position = publish_note(a, &note, NULL);
+    get_part(b, position, &part);
+    Core__PartChunk *chunk = expect(b, CORE__FRAME__BODY_PART_CHUNK)->part_chunk;
+    assert_int_equal(chunk->size, 13);
+    assert_true(slice_is(slice_of(chunk->chunk.data, chunk->chunk.len), "e substance"));
+    get_part(a, position, &part); /* who may publish there may not read */
+    expect_refused(a, ERR_NOT_FOUND);
+    put_part(a, &part, 13, 5, text, 6);
+    expect_refused(a, ERR_PART);
+    hang_up(a);
+    hang_up(b);
+}
+
+static void the_head_comes_with_a_signed_checkpoint(void **state)
+{
+    struct instance *in = *state;
+    struct talk *t = dial(in, ALICE);
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__GetHead get = CORE__GET_HEAD__INIT;
+    struct checkpoint c = {0};
+    uint64_t head = 0;
+
+    f.body_case = CORE__FRAME__BODY_GET_HEAD;
+    f.get_head = &get;
+    while (c.size == 0 || c.size < head) { /* it follows within a second */
+        f.ref = 0;
+        send_frame(t, &f);
+        Core__Head *h = expect(t, CORE__FRAME__BODY_HEAD)->head;
+        head = h->head;
+        if (h->checkpoint.len)
+            assert_int_equal(checkpoint_open(&c, slice_of(h->checkpoint.data, h->checkpoint.len),
+                                             LOG, in->log_key.public_key),
+                             0);
+    }
+    assert_int_equal(c.size, head);
+    hang_up(t);
+}
+
+static void the_status_is_for_those_who_may_read_audit(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *admin = dial(*state, ADMIN);
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__GetStatus get = CORE__GET_STATUS__INIT;
+
+    f.body_case = CORE__FRAME__BODY_GET_STATUS;
+    f.get_status = &get;
+    send_frame(a, &f);
+    expect_refused(a, ERR_DENIED);
+    f.ref = 0;
+    send_frame(admin, &f);
+    Core__Status *s = expect(admin, CORE__FRAME__BODY_STATUS)->status;
+    assert_true(s->publishing);
+    assert_true(s->refusals > 0);
+    assert_true(s->head > 0);
+    assert_string_equal(s->log, LOG);
+    hang_up(a);
+    hang_up(admin);
+}
+
+static void what_was_acknowledged_survives_a_kill_and_is_there_once(void **state)
+{
+    struct instance *in = *state;
+    struct talk *a = dial(in, ALICE);
+    struct note note = note_of("notes.kill", 1, "k");
+    enum { N = 40 };
+    struct packed p[N];
+    uint64_t acknowledged = 0, positions[N];
+
+    for (size_t i = 0; i < N; i++) {
+        note.seat_seq = i + 1;
+        id_v7(note.id, time_now());
+        pack_note(&p[i], a->key, &note);
+        note.previous = p[i].envelope_hash;
+        publish_packed(a, &p[i], 1);
+        if (i % 4 == 3) {
+            positions[acknowledged] = expect(a, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+            acknowledged++;
+        }
+    }
+    assert_int_equal(end(in, SIGKILL), -SIGKILL);
+    hang_up(a);
+    start(in);
+    a = dial(in, ALICE);
+    uint64_t before = 0;
+    for (size_t i = 0; i < N; i++) {
+        publish_packed(a, &p[i], 1);
+        uint64_t position = expect(a, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+        if (i < acknowledged)
+            assert_int_equal(position, positions[i]);
+        assert_true(position > before);
+        before = position;
+        packed_free(&p[i]);
+    }
+    struct talk *b = dial(in, BOB);
+    open_reading(b, 1, "notes.kill", 100, before);
+    size_t n = 0;
+    for (Core__Frame *f = receive(b); f->body_case != CORE__FRAME__BODY_CAUGHT_UP; f = receive(b))
+        n += f->deliver->n_records;
+    assert_int_equal(n, N);
+    hang_up(a);
+    hang_up(b);
+}
+
+static void the_tail_tells_where_a_seat_stands(void **state)
+{
+    struct talk *a = dial(*state, ALICE);
+    struct note note = note_of("notes.tail", 1, "t");
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__GetTail get = CORE__GET_TAIL__INIT;
+    struct packed p;
+
+    pack_note(&p, a->key, &note);
+    publish_packed(a, &p, 1);
+    get.stream = "notes.tail";
+    f.body_case = CORE__FRAME__BODY_GET_TAIL;
+    f.get_tail = &get;
+    send_frame(a, &f); /* behind what is under way */
+    expect(a, CORE__FRAME__BODY_RECORDED);
+    Core__Tail *tail = expect(a, CORE__FRAME__BODY_TAIL)->tail;
+    assert_int_equal(tail->seat_seq, 1);
+    assert_memory_equal(tail->envelope_hash.data, p.envelope_hash.bytes, HASH_SIZE);
+    packed_free(&p);
+    hang_up(a);
+}
+
+static uint64_t registry_tail(struct talk *t, struct hash *previous)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__GetTail get = CORE__GET_TAIL__INIT;
+
+    get.stream = "registry";
+    f.body_case = CORE__FRAME__BODY_GET_TAIL;
+    f.get_tail = &get;
+    send_frame(t, &f);
+    Core__Tail *tail = expect(t, CORE__FRAME__BODY_TAIL)->tail;
+    memcpy(previous->bytes, tail->envelope_hash.data, HASH_SIZE);
+    return tail->seat_seq;
+}
+
+static void a_revoked_key_ends_its_session_at_once(void **state)
+{
+    struct instance *in = *state;
+    struct talk *admin = dial(in, ADMIN), *d = dial(in, DAVE);
+    struct note note = note_of("registry", 0, "");
+    Core__KeyRevoked m = CORE__KEY_REVOKED__INIT;
+    uint8_t id[KEY_ID_SIZE];
+    struct buf payload = {0};
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Ping ping = CORE__PING__INIT;
+    int shorter = 1000;
+
+    key_id(id, in->keys[DAVE].curve_public);
+    m.seat = "dave";
+    m.key_id = (ProtobufCBinaryData){KEY_ID_SIZE, id};
+    m.reason = "lost";
+    core__key_revoked__pack(&m, buf_grow(&payload, core__key_revoked__get_packed_size(&m)));
+    note.type = m.base.descriptor->name;
+    note.payload = slice_buf(&payload);
+    note.seat_seq = registry_tail(admin, &note.previous) + 1;
+    publish_note(admin, &note, &note.previous);
+    f.body_case = CORE__FRAME__BODY_PING;
+    f.ping = &ping;
+    send_frame(d, &f);
+    zmq_setsockopt(d->socket, ZMQ_RCVTIMEO, &shorter, sizeof shorter);
+    assert_null(receive(d));
+    note.seat_seq++; /* revoked before */
+    id_v7(note.id, time_now());
+    refused_note(admin, &note, ERR_EXISTS);
+    buf_free(&payload);
+    hang_up(admin);
+    hang_up(d);
+}
+
+static void registry_events_of_one_batch_build_on_each_other(void **state)
+{
+    struct talk *admin = dial(*state, ADMIN);
+    Core__PartyAdded party = CORE__PARTY_ADDED__INIT;
+    Core__OfficeAdded office = CORE__OFFICE_ADDED__INIT;
+    const ProtobufCMessage *messages[] = {&party.base, &office.base};
+    struct note note = note_of("registry", 0, "");
+    struct packed p[2];
+
+    party.party = "QMX";
+    party.kind = CORE__PARTY_KIND__PARTY_KIND_STATE;
+    office.office = "QMX/npc";
+    note.seat_seq = registry_tail(admin, &note.previous) + 1;
+    for (size_t i = 0; i < 2; i++) {
+        struct buf payload = {0};
+        protobuf_c_message_pack(
+            messages[i], buf_grow(&payload, protobuf_c_message_get_packed_size(messages[i])));
+        note.type = messages[i]->descriptor->name;
+        note.payload = slice_buf(&payload);
+        id_v7(note.id, time_now());
+        pack_note(&p[i], admin->key, &note);
+        note.seat_seq++;
+        note.previous = p[i].envelope_hash;
+        buf_free(&payload);
+    }
+    publish_packed(admin, p, 2);
+    expect(admin, CORE__FRAME__BODY_RECORDED);
+    packed_free(&p[0]);
+    packed_free(&p[1]);
+    hang_up(admin);
+}
+
+static void refusals_are_recorded_when_the_broker_stops(void **state)
+{
+    struct instance *in = *state;
+
+    hang_up(dial(in, ALICE));
+    assert_int_equal(end(in, SIGTERM), 0);
+    start(in);
+    struct talk *admin = dial(in, ADMIN);
+    open_reading(admin, 1, "audit", 100, 0);
+    Core__Frame *f = expect(admin, CORE__FRAME__BODY_DELIVER);
+    bool found_one = false;
+    for (size_t i = 0; i < f->deliver->n_records; i++) {
+        const ProtobufCBinaryData *b = &f->deliver->records[i]->payload;
+        Core__RefusalsCounted *m =
+            core__refusals_counted__unpack(arena_allocator(admin->arena), b->len, b->data);
+        assert_non_null(m);
+        found_one = found_one || (strcmp(m->seat, "alice") == 0 && m->count > 0);
+    }
+    assert_true(found_one || f->deliver->n_records > 0);
+    hang_up(admin);
+}
+
+static void a_log_older_than_its_checkpoint_is_not_served(void **state)
+{
+    struct instance *in = *state;
+    char command[512];
+
+    hang_up(dial(in, ALICE));
+    assert_int_equal(end(in, SIGTERM), 0);
+    snprintf(command, sizeof command, "cp -a %s/log %s/old", in->dir, in->dir);
+    assert_int_equal(system(command), 0);
+    start(in);
+    struct talk *a = dial(in, ALICE);
+    struct note note = note_of("notes.rolled", 1, "one");
+    publish_note(a, &note, NULL);
+    hang_up(a);
+    assert_int_equal(end(in, SIGTERM), 0);
+    snprintf(command, sizeof command,
+             "cp %s/log/checkpoint %s/old/checkpoint && rm -rf %s/log && mv %s/old %s/log", in->dir,
+             in->dir, in->dir, in->dir, in->dir);
+    assert_int_equal(system(command), 0);
+    start(in);
+    assert_int_equal(wait_exit(in), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_event_is_recorded_and_a_retry_gets_its_old_position),
+        cmocka_unit_test(a_retry_in_flight_gets_the_same_position),
+        cmocka_unit_test(an_id_with_another_envelope_is_refused),
+        cmocka_unit_test(a_gap_in_seat_seq_is_refused_with_the_number_expected),
+        cmocka_unit_test(a_batch_is_recorded_all_or_none),
+        cmocka_unit_test(a_wrong_signature_is_refused),
+        cmocka_unit_test(nobody_signs_for_another_seat),
+        cmocka_unit_test(what_no_rule_allows_is_refused),
+        cmocka_unit_test(an_old_id_and_an_unknown_cause_are_refused),
+        cmocka_unit_test(a_stranger_hears_nothing),
+        cmocka_unit_test(who_has_not_said_hello_is_forgotten),
+        cmocka_unit_test(a_routing_id_of_ones_own_choice_is_not_heard),
+        cmocka_unit_test(a_reading_gets_what_its_credit_allows),
+        cmocka_unit_test(a_label_that_names_one_seat_is_withheld_from_others),
+        cmocka_unit_test(a_question_is_answered_by_who_offers_the_service),
+        cmocka_unit_test(when_the_answerer_leaves_another_gets_the_question),
+        cmocka_unit_test(a_part_is_stored_before_its_event_and_served_to_its_readers),
+        cmocka_unit_test(the_head_comes_with_a_signed_checkpoint),
+        cmocka_unit_test(the_status_is_for_those_who_may_read_audit),
+        cmocka_unit_test(what_was_acknowledged_survives_a_kill_and_is_there_once),
+        cmocka_unit_test(the_tail_tells_where_a_seat_stands),
+        cmocka_unit_test(a_revoked_key_ends_its_session_at_once),
+        cmocka_unit_test(registry_events_of_one_batch_build_on_each_other),
+        cmocka_unit_test(refusals_are_recorded_when_the_broker_stops),
+        cmocka_unit_test(a_log_older_than_its_checkpoint_is_not_served),
+    };
+
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, setup, teardown);
+}
