@@ -25,7 +25,6 @@ struct asking {
     struct offer *offers; /* the one whose turn it is comes first */
     struct question *questions;
     uint64_t tokens;
-    size_t n;
 };
 
 struct asking *asking_new(const struct registry *registry)
@@ -44,7 +43,6 @@ static void question_free(struct asking *a, struct question *q)
         at = &(*at)->next;
     *at = q->next;
     q->asker->use->asks--;
-    a->n--;
     buf_free(&q->frame);
     mem_free(q->service);
     mem_free(q->type);
@@ -233,7 +231,6 @@ int asking_ask(struct asking *a, struct peer *p, uint64_t ref, const Core__Ask *
     q->next = a->questions;
     a->questions = q;
     p->use->asks++;
-    a->n++;
     pack(q, ask);
     if (hand(a, q))
         return 0;
@@ -340,9 +337,4 @@ void asking_services(const struct asking *a, const struct seat_use *use, struct 
             buf_add_byte(out, ' ');
         buf_add_str(out, o->service);
     }
-}
-
-size_t asking_pending(const struct asking *a)
-{
-    return a->n;
 }

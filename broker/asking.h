@@ -31,4 +31,3 @@ void asking_tick(struct asking *a, int64_t now, int64_t log_now);
 void asking_left(struct asking *a, struct peer *p, int64_t log_now);
 /* The services that sessions of the seat offer, separated by blanks. */
 void asking_services(const struct asking *a, const struct seat_use *use, struct buf *out);
-size_t asking_pending(const struct asking *a);

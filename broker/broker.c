@@ -655,8 +655,6 @@ static void take_message(struct broker *b, const struct sender *from, struct sli
 
     if (p && p->key != from->key) /* the connection's number went to somebody else */
         peer_end(p), p = NULL;
-    if (p)
-        p->heard = peer_clock();
     ProtobufCMessage *m = scan_unpack(&core__frame__descriptor, bytes, arena, &why.err, why.field);
     if (m)
         take_frame(b, from, p, (Core__Frame *)m, &arena, bytes.size);
@@ -666,6 +664,17 @@ static void take_message(struct broker *b, const struct sender *from, struct sli
         refusals_count(&b->refusals, from->key->seat->name, err_code(why.err), "", "", now_of(b));
     if (arena)
         publish_arena_back(b->publishing, arena);
+}
+
+/* Past a bound of what waits nothing more is read: the back-pressure reaches the publishers. */
+static void press(struct broker *b)
+{
+    size_t waiting = publish_waiting(b->publishing);
+    bool paused = b->stopping || waiting > (b->paused ? PRESSURE_OFF : PRESSURE_ON);
+
+    if (paused != b->paused)
+        zsock_pause(b->socket, paused);
+    b->paused = paused;
 }
 
 static void on_receive(void *arg, zmq_msg_t parts[], int n)
@@ -678,6 +687,7 @@ static void on_receive(void *arg, zmq_msg_t parts[], int n)
     else
         refusals_count(&b->refusals, from.key ? from.key->seat->name : "",
                        err_code(from.key ? ERR_KEY_REVOKED : ERR_STRANGER), "", "", now_of(b));
+    press(b);
 }
 
 static bool on_admits(void *arg, const uint8_t key[KEY_SIZE])
@@ -732,16 +742,6 @@ static void on_retry(uv_timer_t *timer)
 
     if (!peers_retry(b->peers, peer_clock(), on_ready, b))
         uv_timer_stop(timer);
-}
-
-static void press(struct broker *b)
-{
-    size_t waiting = publish_waiting(b->publishing);
-    bool paused = b->stopping || waiting > (b->paused ? PRESSURE_OFF : PRESSURE_ON);
-
-    if (paused != b->paused)
-        zsock_pause(b->socket, paused);
-    b->paused = paused;
 }
 
 static bool is_referenced(void *arg, const struct hash *part)
@@ -1006,6 +1006,8 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
         rc = open_door(b, why);
     }
     if (rc == 0) {
+        b->refusals.total = 0; /* the self-test's stranger */
+        refusals_clear(&b->refusals);
         zsock_pause(b->socket, 0);
         log_info("broker: ready log=%s head=%llu endpoint=%s seat=%s", b->log,
                  (unsigned long long)journal_head(b->journal), endpoint_of(b), b->seat);

@@ -151,7 +151,7 @@ int peers_add(struct peers *all, uint32_t id, const struct key *key, const char 
     p->number = ++all->sessions;
     p->key = key;
     p->use = use;
-    p->heard = p->sent = peer_clock();
+    p->sent = peer_clock();
     snprintf(p->software, sizeof p->software, "%s", software);
     p->next = all->buckets[id % PEER_BUCKETS];
     all->buckets[id % PEER_BUCKETS] = p;
@@ -169,11 +169,6 @@ void peers_each(struct peers *all, void (*each)(void *arg, struct peer *p), void
             if (!p->gone)
                 each(arg, p);
         }
-}
-
-size_t peers_count(const struct peers *all)
-{
-    return all->n;
 }
 
 void peers_each_seat(const struct peers *all, void (*each)(void *arg, const struct seat_use *use),

@@ -50,7 +50,7 @@ struct peer {
     struct reading *readings; /* deliver.c's */
     struct peer_message *box, *box_last;
     size_t box_n, box_bytes;
-    int64_t heard, sent; /* monotonic microseconds */
+    int64_t sent;        /* monotonic microseconds: when something was sent last */
     int64_t retry, wait; /* blocked until then; 0 = not blocked */
     bool gone;
 };
@@ -73,7 +73,6 @@ int peers_add(struct peers *all, uint32_t id, const struct key *key, const char 
 /* Marks it gone. */
 void peer_end(struct peer *p);
 void peers_each(struct peers *all, void (*each)(void *arg, struct peer *p), void *arg);
-size_t peers_count(const struct peers *all);
 /* Seats with sessions. */
 void peers_each_seat(const struct peers *all, void (*each)(void *arg, const struct seat_use *use),
                      void *arg);
