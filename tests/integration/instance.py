@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""instance.py - a real instance for a test: founded, started, asked, killed, and gone at the end.
+
+BUILD_DIR names the build, SOURCE_DIR the source tree (set by ctest). A test is a function; run()
+calls those of a module, prints a line each, and ends with "N passed, N failed, N skipped"."""
+import atexit
+import json
+import lzma
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+BUILD = os.environ["BUILD_DIR"]
+SOURCE = os.environ["SOURCE_DIR"]
+BIN = os.path.join(BUILD, "bin")
+SHARED = os.path.join(SOURCE, "..", "shared")
+LONG = bool(os.environ.get("CHANCERY_LONG"))
+PATIENCE = 120  # seconds that a condition may take on a loaded machine before it counts as false
+
+
+class Skip(Exception):
+    """What the test needs is not here."""
+
+
+def tool(name):
+    return os.path.join(BIN, name)
+
+
+def wait_for(what, condition, patience=PATIENCE):
+    """Polls until the condition gives something true, and returns it."""
+    end = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {patience} s for: {what}")
+        time.sleep(0.02)
+
+
+def scratch():
+    """A fresh directory that goes away with the test."""
+    path = tempfile.mkdtemp(prefix="chancery-test-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def snapshot(date, into):
+    """A real UN list unpacked: shipped with the tree, or from the shared samples."""
+    name = f"un-consolidated-{date}.xml"
+    for folder in (os.path.join(SOURCE, "tests", "data", "un"),
+                   os.path.join(SHARED, "data", "sanctions", "un")):
+        packed = os.path.join(folder, name + ".xz")
+        if os.path.exists(packed):
+            path = os.path.join(into, name)
+            if not os.path.exists(path):
+                with lzma.open(packed) as src, open(path, "wb") as dst:
+                    shutil.copyfileobj(src, dst)
+            return path
+    raise Skip(f"{name}.xz is not here")
+
+
+class Instance:
+    """DIR of its own; `up` runs what chancery.conf names."""
+
+    def __init__(self, *init_arguments):
+        self.root = scratch()
+        self.dir = os.path.join(self.root, "i")
+        self.conf = os.path.join(self.dir, "chancery.conf")
+        self.up_process = None
+        self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
+        atexit.register(self.down)
+
+    def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE):
+        command = [tool("chancery"), *arguments]
+        if dir:
+            command += ["--dir", self.dir]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin)
+
+    def check(self, *arguments, status=0, **keywords):
+        """Runs and insists on the exit status; returns what was printed."""
+        done = self.run(*arguments, **keywords)
+        assert done.returncode == status, (
+            f"{' '.join(arguments)}: exit {done.returncode}, expected {status}\n"
+            f"{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def json(self, *arguments, status=0):
+        """The objects printed with --json, one a line."""
+        out = self.check(*arguments, "--json", status=status)
+        return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+    def up(self):
+        log = open(os.path.join(self.root, "up.log"), "ab")
+        self.up_process = subprocess.Popen([tool("chancery"), "up", "--dir", self.dir],
+                                           stdout=log, stderr=log, start_new_session=True)
+        log.close()
+        wait_for("the instance answers", self.ready)
+
+    def ready(self):
+        assert self.up_process.poll() is None, self.logs()
+        return self.run("list", "status").returncode == 0
+
+    def pids(self):
+        """Process ids by name, as the supervisor wrote them down."""
+        try:
+            with open(os.path.join(self.dir, "run", "up.json")) as f:
+                return {p["name"]: p["pid"] for p in json.load(f)["processes"]}
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def kill(self, name):
+        """kill -9 by its id; the supervisor starts it again."""
+        pid = self.pids().get(name)
+        if pid:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def down(self):
+        if self.up_process and self.up_process.poll() is None:
+            self.up_process.terminate()
+            try:
+                self.up_process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.up_process.pid, signal.SIGKILL)
+                self.up_process.wait()
+        self.up_process = None
+
+    def logs(self):
+        text = []
+        folder = os.path.join(self.dir, "run")
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(".log"):
+                with open(os.path.join(folder, name), errors="replace") as f:
+                    text.append(f"--- {name}\n" + "".join(f.readlines()[-30:]))
+        return "\n".join(text)
+
+    def copy(self):
+        """The directory once more, for tools that read a log without its broker."""
+        target = os.path.join(scratch(), "copy")
+        shutil.copytree(self.dir, target, ignore=shutil.ignore_patterns("*.sock"))
+        return target
+
+
+def run(tests):
+    passed = failed = skipped = 0
+    for test in tests:
+        name = test.__name__.replace("_", " ")
+        try:
+            test()
+            print(f"ok      {name}", flush=True)
+            passed += 1
+        except Skip as why:
+            print(f"skipped {name}: {why}", flush=True)
+            skipped += 1
+        except Exception:  # every failure is told, and the others still run
+            print(f"FAILED  {name}", flush=True)
+            traceback.print_exc(file=sys.stdout)
+            failed += 1
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed else 0)
