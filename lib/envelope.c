@@ -554,7 +554,7 @@ int64_t time_now(void)
 void time_text(char out[40], int64_t us)
 {
     int64_t fraction = (us % SECOND + SECOND) % SECOND;
-    time_t seconds = (time_t)((us - fraction) / SECOND);
+    time_t seconds = (time_t)(us / SECOND - (us % SECOND < 0));
     struct tm tm;
 
     gmtime_r(&seconds, &tm);

@@ -273,7 +273,7 @@ static void an_instance_that_is_not_right_is_refused_with_the_place(void **unuse
     } rows[] = {
         {"", "[log] must state \"name\""},
         {LOG_AND_CONNECTION, "[embargo] must state \"seat\""},
-        {LOG_AND_CONNECTION "[embargo]\nseat = e\nnumbers = 1\n", ":7: [embargo] has no key "},
+        {LOG_AND_CONNECTION "[embargo]\nseat = e\nnumbers = 1\n", ":8: [embargo] has no key "},
         {LOG_AND_CONNECTION "[embarg]\nseat = e\n", ":7: there is no section [embarg]; did you"},
         {LOG_AND_CONNECTION "[embargo]\nseat = ../e\n", "seat: must be an identifier"},
         {"[log]\nname = A\n[connection]\nendpoint = ipc://a\nserver-key = " SERVER_KEY
