@@ -318,7 +318,7 @@ static void key_new(struct registry *r, uint64_t position, const struct seat *se
     *key = (struct key){.seat = seat, .kind = kind, .added = position};
     memcpy(key->public_key, public_key, KEY_SIZE);
     key_id(key->id, public_key);
-    r->keys = mem_grow(r->keys, (r->n_keys + 1) * sizeof(struct key *));
+    r->keys = mem_grow(r->keys, (r->n_keys + 1) * sizeof *r->keys);
     r->keys[r->n_keys++] = key;
 }
 
