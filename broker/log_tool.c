@@ -163,7 +163,8 @@ static void check_signature(struct verifying *v, uint64_t position, const struct
     else if (key->revoked && key->revoked < position)
         on_finding(v, position, "signature", "its key was revoked before");
     else if (strcmp(key->seat->name, e->envelope->seat) != 0 ||
-             strcmp(key->seat->office->name, e->envelope->office) != 0)
+             (key->seat->office->name[0] && /* the founder's comes with its admission */
+              strcmp(key->seat->office->name, e->envelope->office) != 0))
         on_finding(v, position, "signature", "its key belongs to another seat or office");
     else if (!sign_event_root(event, &root) || !root_verified(v, event, &root, key->public_key))
         on_finding(v, position, "signature", err_text(ERR_SIGNATURE));

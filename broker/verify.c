@@ -35,6 +35,7 @@ struct verify {
     struct journal_tail *tail;
     struct tree tree;
     uint64_t head, parts;
+    uint64_t missing[DB_COUNT]; /* entries, told in the first pass */
     int64_t received;
     uint64_t *damaged; /* positions, ascending */
     size_t n_damaged, damaged_capacity;
@@ -177,6 +178,12 @@ static void names_finish(struct verify *v)
 
 /* ---- a record's entries ---- */
 
+static void missing(struct verify *v, uint64_t position, enum db db)
+{
+    found(v, position, store_db_names[db], "its entry is missing");
+    v->missing[db]++;
+}
+
 static void entry_check(struct verify *v, uint64_t position, enum db db, struct slice key,
                         struct slice expected)
 {
@@ -184,7 +191,7 @@ static void entry_check(struct verify *v, uint64_t position, enum db db, struct 
     int err = store_get(v->store, v->txn, db, key, &value);
 
     if (err)
-        found(v, position, store_db_names[db], "its entry is missing");
+        missing(v, position, db);
     else if (!slice_equal(value, expected))
         found(v, position, store_db_names[db], "its entry says something else");
 }
@@ -250,7 +257,7 @@ static void index_check(struct verify *v, uint64_t position, const struct event 
             continue;
         v->parts++;
         if (store_get(v->store, v->txn, DB_PARTS, slice_of(part_key, sizeof part_key), &ignored))
-            found(v, position, "parts", "its entry for a part is missing");
+            missing(v, position, DB_PARTS);
     }
 }
 
@@ -280,7 +287,7 @@ static void tree_check(struct verify *v, uint64_t position, const struct journal
     int n = tree_append(&v->tree, &leaf, nodes);
     for (int i = 0; i < n; i++)
         if (!stored_hash(v, index + (uint64_t)i, &stored))
-            found(v, position, "tree", "stored hash %" PRIu64 " is missing", index + (uint64_t)i);
+            missing(v, position, DB_TREE);
         else if (!hash_equal(&stored, &nodes[i]))
             found(v, position, "tree", "stored hash %" PRIu64 " is not that of the records",
                   index + (uint64_t)i);
@@ -513,13 +520,15 @@ static void indexes_check(struct verify *v)
 
     for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
         uint64_t before = v->findings, n = index_walk(v, i, false);
-        if (n == expected[i])
+        enum db db = indexes[i].db;
+        uint64_t asked = expected[i] - v->missing[db];
+        if (n == asked)
             continue;
-        if (n > expected[i])
+        if (n > asked)
             index_walk(v, i, true);
         if (v->findings == before)
-            found(v, 0, store_db_names[indexes[i].db], "holds %" PRIu64 " entries, not %" PRIu64, n,
-                  expected[i]);
+            found(v, 0, store_db_names[db],
+                  "%" PRIu64 " entries are asked for and %" PRIu64 " are there", asked, n);
     }
 }
 
