@@ -331,10 +331,7 @@ static void on_adopted(void *arg, const struct chancery_result *result)
     if (result->outcome != CHANCERY_RECORDED) {
         log_error("alert: a rule's terms are not recorded: %s: %s", result->code, result->text);
         alert_end(a, 1);
-        return;
     }
-    a->adopting--;
-    fold_when_adopted(a);
 }
 
 static void adopt(struct alert *a, const Alert__RuleAdopted *wanted)
@@ -412,10 +409,14 @@ static void fold_failed(struct alert *a, const ProtobufCMessage *body)
     mem_free(told);
 }
 
-/* Also the ones recorded just now. */
+/* Also the ones recorded just now: embargo.out is not read before all of them have come back. */
 static void fold_adopted(struct alert *a, const ProtobufCMessage *body)
 {
     digest_adopt(a->digest, (const Alert__RuleAdopted *)body);
+    if (a->stage == ADOPTING && a->adopting > 0) {
+        a->adopting--;
+        fold_when_adopted(a);
+    }
 }
 
 static const struct told_row {

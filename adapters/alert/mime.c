@@ -9,21 +9,26 @@ enum {
     WORD_BYTES = 42, /* of text in an encoded word: 12 + 56 of the 75 characters allowed */
 };
 
+/* ASCII in words that fit a line, and nothing that a reader would decode. */
 static bool plain(const char *text)
 {
+    for (const char *p = text; *p; p += strspn(p, " ")) {
+        size_t word = strcspn(p, " ");
+        if (word > LINE_WISHED - 2)
+            return false;
+        p += word;
+    }
     for (const char *p = text; *p; p++)
         if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
             return false;
     return !strstr(text, "=?");
 }
 
-/* Words moved to a new line where the one before is full; a single longer word is cut. */
+/* Words go to a new line where the one before is full. */
 static void add_folded(struct buf *out, const char *text, size_t column)
 {
     for (const char *p = text; *p;) {
         size_t blanks = strspn(p, " "), size = blanks + strcspn(p + blanks, " ");
-        if (size > LINE_WISHED - 2)
-            size = LINE_WISHED - 2;
         if (column + size > LINE_WISHED && blanks > 0) {
             buf_add_str(out, "\r\n");
             column = 0;
