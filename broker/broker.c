@@ -752,6 +752,13 @@ static bool is_referenced(void *arg, const struct hash *part)
     return journal_part(b->journal, part, &position) != ERR_NOT_FOUND;
 }
 
+/* What is halted keeps its counts until it goes on. */
+static void record_refusals(struct broker *b)
+{
+    if (!b->full && !b->guard.jumped)
+        audit_refusals(&b->audit, &b->refusals, now_of(b));
+}
+
 static void on_second(struct broker *b)
 {
     int64_t now = now_of(b);
@@ -762,7 +769,7 @@ static void on_second(struct broker *b)
     peers_probe(b->peers, &pong);
     if (now - b->audited >= HOUR) {
         b->audited = now;
-        audit_refusals(&b->audit, &b->refusals, now);
+        record_refusals(b);
     }
     if (now - b->expired >= HOUR) {
         b->expired = now;
@@ -1025,7 +1032,7 @@ void broker_stop(struct broker *b)
     if (b->stopping)
         return;
     log_info("broker: stopping");
-    audit_refusals(&b->audit, &b->refusals, now_of(b));
+    record_refusals(b);
     b->stopping = true;
 }
 

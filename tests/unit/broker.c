@@ -26,6 +26,9 @@
 
 #define LOG "test.example/log"
 #define TYPE "chancery.test.v1.Note"
+#define CONFIG                                                                \
+    "[log]\nname = " LOG "\n[connection]\nendpoint = ipc://run/broker.sock\n" \
+    "server-key = %s\n[broker]\nseat = broker\ndisk-reserve = %s\n"
 enum { PATIENCE = 20000 }; /* milliseconds */
 
 enum { ADMIN, BROKER, ALICE, BOB, CAROL, DAVE, SEATS };
@@ -266,10 +269,7 @@ static void make_keys(struct instance *in)
     snprintf(path, sizeof path, "%s/keys/log.key", in->dir);
     assert_int_equal(log_key_write(&in->log_key, path), 0);
     hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
-    snprintf(text, sizeof text,
-             "[log]\nname = " LOG "\n[connection]\nendpoint = ipc://run/broker.sock\n"
-             "server-key = %s\n[broker]\nseat = broker\ndisk-reserve = 1M\n",
-             hex);
+    snprintf(text, sizeof text, CONFIG, hex, "1M");
     write_file(in, "chancery.conf", text);
 }
 
@@ -1112,6 +1112,113 @@ static uint64_t registry_tail(struct talk *t, struct hash *previous)
     return tail->seat_seq;
 }
 
+/* Publishes the registry message as the administrator. */
+static void publish_registry(struct talk *admin, const ProtobufCMessage *m)
+{
+    struct note note = note_of("registry", 0, "");
+    struct buf payload = {0};
+
+    protobuf_c_message_pack(m, buf_grow(&payload, protobuf_c_message_get_packed_size(m)));
+    note.type = m->descriptor->name;
+    note.payload = slice_buf(&payload);
+    note.seat_seq = registry_tail(admin, &note.previous) + 1;
+    publish_note(admin, &note, NULL);
+    buf_free(&payload);
+}
+
+static void
+after_its_key_is_revoked_a_seat_publishes_nothing_but_learns_what_is_recorded(void **state)
+{
+    struct instance *in = *state;
+    struct talk *admin = dial(in, ADMIN), *c = dial(in, CAROL);
+    struct note note = note_of("notes.revoked", 1, "before");
+    Core__KeyRevoked m = CORE__KEY_REVOKED__INIT;
+    uint8_t id[KEY_ID_SIZE];
+    struct packed p;
+
+    pack_note(&p, c->key, &note);
+    publish_packed(c, &p, 1);
+    uint64_t position = expect(c, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+    key_id(id, in->keys[CAROL].sign_public);
+    m.seat = "carol";
+    m.key_id = (ProtobufCBinaryData){KEY_ID_SIZE, id};
+    publish_registry(admin, &m.base);
+    publish_packed(c, &p, 1);
+    assert_int_equal(expect(c, CORE__FRAME__BODY_RECORDED)->recorded->positions[0], position);
+    note = (struct note){.stream = "notes.revoked", .type = TYPE, .seat_seq = 2};
+    note.previous = p.envelope_hash;
+    id_v7(note.id, time_now());
+    refused_note(c, &note, ERR_KEY_REVOKED);
+    packed_free(&p);
+    hang_up(admin);
+    hang_up(c);
+}
+
+static void a_reader_who_does_not_read_delays_nobody(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *b = dial(*state, BOB);
+    enum { N = 300, SIZE = 100 * 1024 };
+    char *text = mem_new(SIZE + 1);
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__Credit credit = CORE__CREDIT__INIT;
+
+    memset(text, 'x', SIZE);
+    credit.bytes = (uint64_t)1 << 40;
+    f.ref = open_reading(b, 1, "notes.slow", N, 0);
+    f.body_case = CORE__FRAME__BODY_CREDIT;
+    f.credit = &credit;
+    send_frame(b, &f);
+    struct note note = note_of("notes.slow", 1, text);
+    for (uint64_t i = 1; i <= N; i++) {
+        note.seat_seq = i;
+        id_v7(note.id, time_now());
+        publish_note(a, &note, &note.previous);
+    }
+    size_t n = 0;
+    while (n < N) {
+        Core__Frame *got = receive(b);
+        assert_non_null(got);
+        if (got->body_case == CORE__FRAME__BODY_DELIVER)
+            n += got->deliver->n_records;
+        arena_reset(b->arena);
+    }
+    mem_free(text);
+    hang_up(a);
+    hang_up(b);
+}
+
+static void restart_with(struct instance *in, const char *reserve)
+{
+    char text[512], hex[2 * KEY_SIZE + 1];
+
+    assert_int_equal(end(in, SIGTERM), 0);
+    hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
+    snprintf(text, sizeof text, CONFIG, hex, reserve);
+    write_file(in, "chancery.conf", text);
+    start(in);
+}
+
+static void without_room_only_the_registry_goes_on(void **state)
+{
+    struct instance *in = *state;
+    Core__PartyAdded m = CORE__PARTY_ADDED__INIT;
+    struct note note = note_of("notes.full", 1, "one");
+
+    hang_up(dial(in, ALICE));
+    restart_with(in, "1000000G");
+    struct talk *a = dial(in, ALICE), *admin = dial(in, ADMIN);
+    refused_note(a, &note, ERR_FULL);
+    m.party = "QMY";
+    m.kind = CORE__PARTY_KIND__PARTY_KIND_STATE;
+    publish_registry(admin, &m.base);
+    hang_up(a);
+    hang_up(admin);
+    restart_with(in, "1M");
+    a = dial(in, ALICE);
+    publish_note(a, &note, NULL);
+    hang_up(a);
+}
+
 static void a_revoked_key_ends_its_session_at_once(void **state)
 {
     struct instance *in = *state;
@@ -1248,6 +1355,10 @@ int main(void)
         cmocka_unit_test(what_was_acknowledged_survives_a_kill_and_is_there_once),
         cmocka_unit_test(the_tail_tells_where_a_seat_stands),
         cmocka_unit_test(a_revoked_key_ends_its_session_at_once),
+        cmocka_unit_test(
+            after_its_key_is_revoked_a_seat_publishes_nothing_but_learns_what_is_recorded),
+        cmocka_unit_test(a_reader_who_does_not_read_delays_nobody),
+        cmocka_unit_test(without_room_only_the_registry_goes_on),
         cmocka_unit_test(registry_events_of_one_batch_build_on_each_other),
         cmocka_unit_test(refusals_are_recorded_when_the_broker_stops),
         cmocka_unit_test(a_log_older_than_its_checkpoint_is_not_served),
