@@ -2,6 +2,7 @@
 #include "broker/journal.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -180,6 +181,56 @@ static void a_filter_lets_through_what_it_names_and_sees_later_channels(void **u
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
         journal_filter_free(filters[c]);
     journal_close(j);
+    records_clear(r);
+    mem_free(r);
+    records_dir_remove(dir);
+}
+
+struct writer {
+    struct records *r;
+    struct journal *j;
+};
+
+static void *append_many(void *arg)
+{
+    struct writer *w = arg;
+    uint64_t first;
+
+    for (; w->r->taken < w->r->n; w->r->taken += 10)
+        if (journal_append(w->j, w->r->events + w->r->taken, 10, &first))
+            break;
+    return NULL;
+}
+
+static void a_reader_follows_while_another_thread_appends(void **unused)
+{
+    (void)unused;
+    const char *stream = "embargo.*";
+    struct records *r = mem_new(sizeof *r);
+    char *dir = records_dir();
+    records_mix(r, 10);
+    struct writer w = {r, create(dir, r)};
+    records_mix(r, 1000);
+    struct journal_filter *f = journal_filter_new(&stream, 1, NULL, 0, NULL);
+    struct read all = {.expected = r}, some = {.expected = r};
+    uint64_t all_at = 1, some_at = 1;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, append_many, &w), 0);
+    while (all_at <= r->n || some_at <= r->n) {
+        struct journal_tail tail;
+        assert_int_equal(journal_read(w.j, NULL, all_at, 100, on_record, &all, &all_at), 0);
+        assert_int_equal(journal_read(w.j, f, some_at, 100, on_record, &some, &some_at), 0);
+        assert_int_equal(journal_tail(w.j, "qma-desk", "embargo.in", &tail), 0);
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(all.n, r->n);
+    size_t k = 0;
+    for (size_t i = 0; i < r->n; i++)
+        if (wanted(&r->events[i], stream, NULL, NULL))
+            assert_int_equal(some.positions[k++], i + 1);
+    assert_int_equal(k, some.n);
+    journal_filter_free(f);
+    journal_close(w.j);
     records_clear(r);
     mem_free(r);
     records_dir_remove(dir);
@@ -757,6 +808,7 @@ int main(void)
         cmocka_unit_test(what_is_appended_is_read_back_in_order),
         cmocka_unit_test(ids_tails_and_parts_are_found),
         cmocka_unit_test(a_filter_lets_through_what_it_names_and_sees_later_channels),
+        cmocka_unit_test(a_reader_follows_while_another_thread_appends),
         cmocka_unit_test(a_reading_goes_on_where_it_was_stopped),
         cmocka_unit_test(a_log_has_one_owner),
         cmocka_unit_test(lmdb_runs_with_its_default_durability),
