@@ -12,3 +12,8 @@ add_test(NAME integration.mail
          COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tests/integration/mail.py
                  $<TARGET_FILE:mail_once> $<TARGET_FILE:chancery-mail-sink>)
 set_tests_properties(integration.mail PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+
+# the adapter as a process, between a real broker and a real SMTP server
+add_test(NAME integration.alert COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tests/integration/alert.py)
+set_tests_properties(integration.alert PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77
+  ENVIRONMENT "BUILD_DIR=${CMAKE_BINARY_DIR};SOURCE_DIR=${CMAKE_SOURCE_DIR}")

@@ -67,13 +67,14 @@ static bool ascii(const char *text)
 
 static void show_text(struct buf *out, const char *text)
 {
-    bool isolate = !ascii(text);
+    static const uint8_t isolate[] = {0xe2, 0x81, 0xa8}, end[] = {0xe2, 0x81, 0xa9};
+    bool other_script = !ascii(text);
 
-    if (isolate)
-        buf_add_str(out, "\xe2\x81\xa8");
+    if (other_script)
+        buf_add(out, isolate, sizeof(isolate));
     page_show(out, text);
-    if (isolate)
-        buf_add_str(out, "\xe2\x81\xa9");
+    if (other_script)
+        buf_add(out, end, sizeof(end));
 }
 
 static void show_html(struct buf *out, const char *text)

@@ -21,10 +21,17 @@
 #include "lib/types.h"
 
 static const ProtobufCMessageDescriptor *const types[] = {
-    &core__retry_input__descriptor,         &core__rules_adopted__descriptor,
-    &embargo__baseline__descriptor,         &embargo__notice__descriptor,
-    &embargo__confirm_snapshot__descriptor, &sanctions__import_list__descriptor,
-    &core__party_added__descriptor,         NULL,
+    &core__retry_input__descriptor,
+    &core__rules_adopted__descriptor,
+    &embargo__baseline__descriptor,
+    &embargo__notice__descriptor,
+    &embargo__confirm_snapshot__descriptor,
+    &sanctions__import_list__descriptor,
+    &core__party_added__descriptor,
+    &embargo__editorial_notice__descriptor,
+    &embargo__snapshot_set_aside__descriptor,
+    &embargo__snapshot_rejected__descriptor,
+    NULL,
 };
 
 struct say {
