@@ -318,12 +318,14 @@ static int on_request(void *arg, const struct chancery_record *record)
 {
     struct adapter *a = arg;
     struct event event;
+    char where[128];
     const ProtobufCMessage *body = NULL;
     int err = 0;
 
     arena_reset(a->arena);
-    if (event_open(&event, event_of(record), payload_of(record), a->arena, NULL) != 0) {
-        log_warn("sanctions: cannot be read position=%llu", (unsigned long long)record->position);
+    if (event_open(&event, event_of(record), payload_of(record), a->arena, where) != 0) {
+        log_warn("sanctions: cannot be read position=%llu field=%s",
+                 (unsigned long long)record->position, where);
         return 1;
     }
     if (strcmp(event.envelope->type, sanctions__import_list__descriptor.name) == 0)
@@ -383,10 +385,12 @@ static int on_own(void *arg, const struct chancery_record *record)
 {
     struct adapter *a = arg;
     struct event event;
+    char where[128];
 
     arena_reset(a->arena);
-    if (event_open(&event, event_of(record), payload_of(record), a->arena, NULL) != 0) {
-        log_warn("sanctions: cannot be read position=%llu", (unsigned long long)record->position);
+    if (event_open(&event, event_of(record), payload_of(record), a->arena, where) != 0) {
+        log_warn("sanctions: cannot be read position=%llu field=%s",
+                 (unsigned long long)record->position, where);
         return 1;
     }
     if (event.envelope->cause == 0)
