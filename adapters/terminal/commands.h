@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commands.h - what the table of verbs runs: one function a verb */
+#pragma once
+
+#include "adapters/terminal/verb.h"
+
+int status_run(const struct call *c);
+const char *list_of(const struct call *c); /* --list, or "un" */
+int list_import_run(const struct call *c);
+int list_show_run(const struct call *c);
+int list_history_run(const struct call *c);
+int list_status_run(const struct call *c);
+struct Embargo__ListStatus;
+void show_list_status(const struct Embargo__ListStatus *l);
+int list_ls_run(const struct call *c);
+int list_confirm_run(const struct call *c);
+int list_reject_run(const struct call *c);
+int event_ls_run(const struct call *c);
+int event_show_run(const struct call *c);
+int event_publish_run(const struct call *c);
+int watch_run(const struct call *c);
+int log_head_run(const struct call *c);
+int key_new_run(const struct call *c);
+int key_show_run(const struct call *c);
+int seat_ls_run(const struct call *c);
+int worker_ls_run(const struct call *c);
+int worker_retry_run(const struct call *c);
+int up_run(const struct call *c);
+int demo_run(const struct call *c);
