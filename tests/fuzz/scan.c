@@ -36,8 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(strlen(where) < sizeof where && (scanned != 0 || where[0] == '\0'));
     ProtobufCMessage *m = scan_unpack(type, bytes, arena, &err, where);
     assert(err == scanned && (m != NULL) == (err == 0));
-    if (m) {
-        size_t packed = protobuf_c_message_get_packed_size(m);
+    size_t packed = m ? protobuf_c_message_get_packed_size(m) : 0;
+    if (packed) {
         protobuf_c_message_pack(m, buf_grow(&again, packed));
         assert(scan_message(type, slice_buf(&again), where) == 0);
     }
