@@ -17,23 +17,26 @@ struct zsock {
     void *socket;
     int budget;
     zsock_receive *receive;
+    zsock_room *room;
     void *arg;
     uv_poll_t poll;
     uv_prepare_t prepare;
     uv_check_t check;
     uv_idle_t idle;
-    int handles; /* not closed yet */
-    bool paused;
+    int handles;       /* not closed yet */
+    bool paused, full; /* `full`: a send found no room, and `room` is still to be told */
     zsock_closed *closed;
     void *closed_arg;
 };
 
-static bool has_input(const struct zsock *z)
+/* What is possible now, of that which somebody waits for. */
+static int ready(const struct zsock *z)
 {
     int events = 0;
     size_t size = sizeof events;
+    int wanted = (z->paused ? 0 : ZMQ_POLLIN) | (z->full && z->room ? ZMQ_POLLOUT : 0);
 
-    return zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
+    return zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &size) == 0 ? events & wanted : 0;
 }
 
 /* Makes the loop come round at once. */
@@ -53,7 +56,7 @@ static void on_prepare(uv_prepare_t *handle)
 {
     struct zsock *z = handle->data;
 
-    if (!z->paused && has_input(z))
+    if (ready(z))
         uv_idle_start(&z->idle, on_idle);
 }
 
@@ -93,6 +96,10 @@ static void on_check(uv_check_t *handle)
     zmq_msg_t parts[ZSOCK_PARTS];
 
     uv_idle_stop(&z->idle);
+    if (z->full && (ready(z) & ZMQ_POLLOUT)) {
+        z->full = false;
+        z->room(z->arg);
+    }
     for (int i = 0; i < z->budget && z->socket && !z->paused; i++) {
         int n = take(z, parts);
 
@@ -142,10 +149,17 @@ int zsock_send(struct zsock *z, zmq_msg_t parts[], int n)
     for (int i = 0; i < n; i++) {
         int more = i + 1 < n ? ZMQ_SNDMORE : 0;
 
-        if (zmq_msg_send(&parts[i], z->socket, ZMQ_DONTWAIT | more) < 0)
-            return i == 0 && errno == EAGAIN ? ERR_BUSY : ERR_UNREACHABLE;
+        if (zmq_msg_send(&parts[i], z->socket, ZMQ_DONTWAIT | more) < 0) {
+            z->full = i == 0 && errno == EAGAIN;
+            return z->full ? ERR_BUSY : ERR_UNREACHABLE;
+        }
     }
     return 0;
+}
+
+void zsock_on_room(struct zsock *z, zsock_room *room)
+{
+    z->room = room;
 }
 
 void zsock_pause(struct zsock *z, int paused)

@@ -27,6 +27,10 @@ void *zsock_socket(struct zsock *z);
  * later) or ERR_UNREACHABLE (no such peer).  Parts are taken over on 0. */
 int zsock_send(struct zsock *z, zmq_msg_t parts[], int n);
 
+/* `room` is called from the loop, once, when a send may succeed again after ERR_BUSY. */
+typedef void zsock_room(void *arg);
+void zsock_on_room(struct zsock *z, zsock_room *room); /* with the `arg` of zsock_open */
+
 /* Stops receiving for now (backpressure) or goes on. */
 void zsock_pause(struct zsock *z, int paused);
 
