@@ -6,8 +6,10 @@ import email.policy
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from instance import BUILD, run, scratch, tool, wait_for
@@ -180,9 +182,52 @@ def a_snapshot_set_aside_alerts_at_once_and_threads_its_reminders():
         assert office.stop("chancery-alert") == 0
 
 
+def killed_again_and_again_each_mail_comes_and_at_most_one_twice_a_kill():
+    kills, notices = 6, 18
+    with Office() as office:
+        office.start_alert()
+        for i in range(kills):
+            for k in range(notices // kills):
+                number = i * (notices // kills) + k + 1
+                office.notice(number, f"QDe.9{number:02}")
+            wait_for("a mail", lambda: len(office.received()) > i)
+            office.stop("chancery-alert", signal.SIGKILL)
+            office.start_alert()
+        wait_for("all mails", lambda: len({m["Message-ID"] for m in office.received()}) == notices)
+        assert office.stop("chancery-alert") == 0
+        assert len(office.received()) <= notices + kills, len(office.received())
+
+
+def a_mail_server_that_hangs_does_not_hold_the_process():
+    with Office() as office, socket.create_server(("127.0.0.1", 0)) as silent:
+        with open(office.conf, encoding="utf-8") as file:
+            text = file.read()
+        with open(office.conf, "w", encoding="utf-8") as file:
+            file.write(text.replace(str(office.sink.port), str(silent.getsockname()[1])))
+        office.start_alert()
+        office.notice(1, "QDe.901")
+        connection, _ = silent.accept()
+        with connection:
+            began = time.monotonic()
+            assert office.stop("chancery-alert") == 0
+            assert time.monotonic() - began < 30
+
+
+def a_setting_that_cannot_be_is_refused_with_file_and_cause():
+    with Office() as office:
+        with open(office.conf, "a", encoding="utf-8") as file:
+            file.write("[rule odd]\nto = nobody\n")
+        office.start("chancery-alert")
+        assert office.processes.pop("chancery-alert").wait(60) == 1
+        assert '"nobody" is not a mail address' in office.log_of("chancery-alert")
+
+
 if __name__ == "__main__":
     run([a_notice_becomes_a_mail_and_history_does_not,
          after_kill_nothing_is_told_twice_and_nothing_is_forgotten,
          a_broker_that_is_killed_is_a_pause,
          a_refused_recipient_is_recorded_and_the_next_mail_goes,
-         a_snapshot_set_aside_alerts_at_once_and_threads_its_reminders])
+         a_snapshot_set_aside_alerts_at_once_and_threads_its_reminders,
+         killed_again_and_again_each_mail_comes_and_at_most_one_twice_a_kill,
+         a_mail_server_that_hangs_does_not_hold_the_process,
+         a_setting_that_cannot_be_is_refused_with_file_and_cause])
