@@ -426,7 +426,9 @@ static int list_record(void *arg, const struct journal_record *record)
     json_t *line = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "position",
                              (json_int_t)record->position, "received", received, "stream",
                              e.envelope->stream, "type", e.envelope->type, "seat", e.envelope->seat,
-                             "id", id, "kind", kind_name(e.envelope->kind), "payload", payload);
+                             "id", id, "kind", kind_name(e.envelope->kind), "payloadHash", payload);
+    if (e.envelope->cause)
+        json_object_set_new(line, "cause", json_integer((json_int_t)e.envelope->cause));
     w->failed = json_dumpf(line, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF;
     json_decref(line);
     return w->failed ? -1 : 0;
