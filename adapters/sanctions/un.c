@@ -794,7 +794,7 @@ static bool endless_tag(struct slice file, size_t *where)
 {
     size_t at = 0;
 
-    while (file.size - at > TAG) {
+    while (file.data && file.size - at > TAG) {
         const uint8_t *end = memrchr(file.data + at, '>', TAG);
         if (end) {
             at = (size_t)(end - file.data) + 1;
