@@ -9,7 +9,7 @@
 
 uint8_t *buf_grow(struct buf *b, size_t size)
 {
-    if (size > b->capacity - b->size) {
+    if (!b->data || size > b->capacity - b->size) {
         size_t capacity = b->capacity ? b->capacity : 64;
         while (capacity - b->size < size)
             capacity *= 2;
