@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workers/embargo/questions.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
