@@ -295,7 +295,7 @@ static ProtobufCBinaryData binary(const void *data, size_t size)
 void sign_events_salted(const struct seat_key *key, const struct slice envelopes[],
                         const uint8_t (*salts)[SALT_SIZE], size_t n, struct buf events[])
 {
-    struct hash leaves[BATCH_MOST], paths[BATCH_MOST][6], root;
+    struct hash leaves[BATCH_MOST] = {0}, paths[BATCH_MOST][6], root;
     size_t lengths[BATCH_MOST];
     uint8_t signature[SIGNATURE_SIZE], id[KEY_ID_SIZE];
     struct signed_text text;
