@@ -794,10 +794,12 @@ static bool endless_tag(struct slice file, size_t *where)
 {
     size_t at = 0;
 
-    while (file.data && file.size - at > TAG) {
-        const uint8_t *end = memrchr(file.data + at, '>', TAG);
-        if (end) {
-            at = (size_t)(end - file.data) + 1;
+    while (file.size - at > TAG) {
+        size_t back = TAG;
+        while (back > 0 && file.data[at + back - 1] != '>')
+            back--;
+        if (back > 0) {
+            at += back;
             continue;
         }
         const uint8_t *open = memchr(file.data + at, '<', TAG);
