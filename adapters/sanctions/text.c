@@ -52,6 +52,9 @@ static size_t fold(char *out, struct slice raw, bool *stable)
             assert(rc > 0); /* expat hands out valid UTF-8 alone */
             width = (size_t)rc;
         }
+        while (c > ' ' && c < 0x7F && i + width < raw.size && raw.data[i + width] > ' ' &&
+               raw.data[i + width] < 0x7F)
+            width++; /* a word of ASCII at once */
         if (is_space(c)) {
             blank = n > 0;
         } else {

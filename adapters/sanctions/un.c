@@ -719,7 +719,7 @@ static void on_end(void *arg, const char *qualified)
 static bool blank(const char *text, int size)
 {
     for (int i = 0; i < size; i++)
-        if (!strchr(" \t\r\n", text[i]))
+        if (text[i] != ' ' && text[i] != '\n' && text[i] != '\t' && text[i] != '\r')
             return false;
     return true;
 }
