@@ -127,10 +127,15 @@ def settled(i):
     if done.returncode:
         return False
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    asked = {e["position"] for e in events if e["stream"] in ("sanctions.in", "embargo.in")
-             or e["type"].endswith("SnapshotPublished")}
-    answered = {e.get("cause") for e in events if e["stream"] in ("un.feed", "embargo.out")}
-    return {str(p) for p in asked} <= {str(c) for c in answered}
+    asked, answered = set(), set()
+    for event in events:
+        envelope = event["envelope"]
+        if envelope["stream"] in ("sanctions.in", "embargo.in") or envelope["type"].endswith(
+                "SnapshotPublished"):
+            asked.add(str(event["position"]))
+        if envelope["stream"] in ("un.feed", "embargo.out"):
+            answered.add(envelope.get("cause"))
+    return asked <= answered
 
 
 if __name__ == "__main__":
