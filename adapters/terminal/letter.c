@@ -49,8 +49,25 @@ struct place {                    /* where in the mail a line is */
     bool done;
 };
 
+/* Mails isolate names of other scripts (U+2068, U+2069): invisible there, so not shown here. */
+static void drop_isolates(struct buf *line)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < line->size; i++) {
+        const uint8_t *c = line->data + i;
+        bool isolate = line->size - i >= 3 && c[0] == 0xe2 && c[1] == 0x81 && (c[2] | 1) == 0xa9;
+        if (isolate)
+            i += 2;
+        else
+            line->data[kept++] = *c;
+    }
+    line->size = kept;
+}
+
 static void print(struct buf *out, struct buf *line)
 {
+    drop_isolates(line);
     text_safe(out, buf_cstr(line));
     buf_add_byte(out, '\n');
     buf_reset(line);

@@ -24,6 +24,8 @@ void progress_begin(struct progress *p, const char *what)
 
 void progress_step(struct progress *p, const char *what, uint64_t done, uint64_t of)
 {
+    if (!p->what)
+        return;
     p->what = what;
     p->done = done;
     p->of = of;

@@ -19,5 +19,5 @@ void progress_begin(struct progress *p, const char *what);
 void progress_step(struct progress *p, const char *what, uint64_t done, uint64_t of);
 /* Shows it again where it is time to. */
 void progress_tick(struct progress *p);
-/* Clears the bar: nothing is shown any more until the next begin. */
+/* Clears the bar; nothing is shown any more until the next begin. */
 void progress_end(struct progress *p);
