@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(zsock lib_zsock)
 chancery_test(client lib_client)
+chancery_test(session lib_client)
+add_dependencies(test_session chancery-broker chancery-init)
 
 add_executable(bench_publish EXCLUDE_FROM_ALL bench/publish.c)
 target_link_libraries(bench_publish PRIVATE lib_client)
