@@ -50,6 +50,13 @@ def scratch():
     return path
 
 
+def spawn(*command, **keywords):
+    """A process of the test's own, which ends with it whatever happens."""
+    process = subprocess.Popen(command, **keywords)
+    atexit.register(lambda: process.poll() is None and process.kill())
+    return process
+
+
 def snapshot(date, into):
     """A real UN list unpacked: shipped with the tree, or from the shared samples."""
     name = f"un-consolidated-{date}.xml"
@@ -97,8 +104,8 @@ class Instance:
 
     def up(self):
         log = open(os.path.join(self.root, "up.log"), "ab")
-        self.up_process = subprocess.Popen([tool("chancery"), "up", "--dir", self.dir],
-                                           stdout=log, stderr=log, start_new_session=True)
+        self.up_process = spawn(tool("chancery"), "up", "--dir", self.dir, stdout=log, stderr=log,
+                                start_new_session=True)
         log.close()
         wait_for("the instance answers", self.ready)
 
@@ -110,7 +117,7 @@ class Instance:
         """Process ids by name, as the supervisor wrote them down."""
         try:
             with open(os.path.join(self.dir, "run", "up.json")) as f:
-                return {p["name"]: p["pid"] for p in json.load(f)["processes"]}
+                return {n: pid for n, pid in json.load(f)["processes"].items() if pid > 0}
         except (FileNotFoundError, ValueError):
             return {}
 
@@ -150,6 +157,8 @@ class Instance:
 
 
 def run(tests):
+    # ended by the runner's time limit: what was started ends too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     passed = failed = skipped = 0
     for test in tests:
         name = test.__name__.replace("_", " ")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from instance import Instance, LONG, SHARED, Skip, run, scratch, snapshot, tool, wait_for
+from instance import Instance, LONG, SHARED, Skip, run, scratch, snapshot, spawn, tool, wait_for
 
 KILLS = 1000 if LONG else 30
 SEED = int(os.environ.get("CHANCERY_SEED", time.time()))
@@ -93,16 +93,15 @@ def whatever_is_killed_nothing_acknowledged_is_lost():
         admit(i, seat)
     history = [os.path.join(files, n) for n in ("pat", "quinn", "reader", "log")]
     count = 40 * KILLS
-    load = [subprocess.Popen([tool("load"), "publish", i.conf, seat, "embargo.in", str(count), "16",
-                              path]) for seat, path in zip(("pat", "quinn"), history)]
-    reader = subprocess.Popen([tool("load"), "read", i.conf, "reader", "embargo.in",
-                               str(2 * count), history[2]])
+    load = [spawn(tool("load"), "publish", i.conf, seat, "embargo.in", str(count), "16", path)
+            for seat, path in zip(("pat", "quinn"), history)]
+    reader = spawn(tool("load"), "read", i.conf, "reader", "embargo.in", str(2 * count), history[2])
     imports = []
     for n in range(KILLS):
         if not imports or imports[-1].poll() is not None:
-            imports.append(subprocess.Popen(
-                [tool("chancery"), "list", "import", "--list", "un", lists[n % 2], "--dir", i.dir],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            imports.append(spawn(tool("chancery"), "list", "import", "--list", "un", lists[n % 2],
+                                 "--dir", i.dir, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL))
         time.sleep(dice.uniform(0.0, 0.4))  # a random point, not a wait
         i.kill(dice.choice(["broker", "broker", "embargo", "sanctions"]))
         wait_for("the supervisor has started it again", lambda: len(i.pids()) >= 3)

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from instance import Instance, run, scratch, snapshot, tool, wait_for
+from instance import Instance, run, scratch, snapshot, spawn, tool, wait_for
 
 
 def say(i, seat, stream, name, payload, cause=0, ordinal=0, of=0, received=0):
@@ -140,8 +140,8 @@ def a_wrong_decision_is_found_by_audit():
         conf = f.read()
     with open(i.conf, "w") as f:
         f.write(conf.replace("processes = broker embargo sanctions", "processes = broker sanctions"))
-    i.up_process = subprocess.Popen([tool("chancery"), "up", "--dir", i.dir],
-                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
     wait_for("the broker answers", lambda: i.run("log", "head").returncode == 0)
     request = say(i, "officer", "embargo.in", "embargo.ConfirmSnapshot", {"list": "un"})
     position = int(request)
