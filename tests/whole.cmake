@@ -14,3 +14,4 @@ endfunction()
 
 chancery_integration(whole 900)
 chancery_integration(kill 5400)
+chancery_integration(readme 600)
