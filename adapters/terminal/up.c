@@ -30,7 +30,7 @@
 enum {
     PROCESSES_MOST = 16,
     PAUSE_LEAST = 100, /* ms */
-    PAUSE_MOST = 5000,
+    PAUSE_MOST = 1000,
     STEADY = 10000,
     SOCKET_WAIT = 10000,
 };
