@@ -89,6 +89,8 @@ static int fill(struct cutting *c, Sanctions__ListedParty *part)
 
     for (; c->field < REPEATED_N; c->field++, c->index = 0) {
         const struct repeated *r = &repeated[c->field];
+        if (*count_at(&whole, r) == 0)
+            continue; /* no array to point into */
         *values_at(part, r) = *values_at(&whole, r) + c->index;
         for (; c->index < *count_at(&whole, r); c->index++, moved++) {
             size_t bytes, fields;
