@@ -314,9 +314,9 @@ static void on_chunk(struct chancery *c, struct request *q, const Core__Frame *a
 
     if (answer && answer->body_case != CORE__FRAME__BODY_PART_CHUNK)
         err = ERR_MALFORMED;
-    if (err == 0)
+    if (err == 0 && answer)
         err = get_take(g, answer->part_chunk);
-    if (err == 0 && g->offset < answer->part_chunk->size)
+    if (err == 0 && answer && g->offset < answer->part_chunk->size)
         get_ask(c, g);
     else
         get_end(c, g, err, refused ? refused->text : NULL);

@@ -139,7 +139,7 @@ static void allowed_text(const struct conf_key *k, struct buf *why)
     number_text(least, k->least, units_of(k->type));
     number_text(most, k->most, units_of(k->type));
     for (size_t i = 0; *at; at++) {
-        if (at[0] == '%') {
+        if (at[0] == '%' && i < 2) {
             buf_add_str(why, bounds[i++]);
             at++;
         } else {

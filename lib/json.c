@@ -332,7 +332,7 @@ static bool read_unsigned(struct reading *r, const json_t *value, uint64_t most,
 
 static bool read_int32(struct reading *r, const json_t *value, void *at)
 {
-    int64_t n;
+    int64_t n = 0;
 
     if (!read_signed(r, value, INT32_MIN, INT32_MAX, &n))
         return false;
@@ -342,7 +342,7 @@ static bool read_int32(struct reading *r, const json_t *value, void *at)
 
 static bool read_uint32(struct reading *r, const json_t *value, void *at)
 {
-    uint64_t n;
+    uint64_t n = 0;
 
     if (!read_unsigned(r, value, UINT32_MAX, &n))
         return false;
@@ -367,7 +367,7 @@ static bool read_real(struct reading *r, const json_t *value, double *out)
 
 static bool read_float(struct reading *r, const json_t *value, void *at)
 {
-    double d;
+    double d = 0;
 
     if (!read_real(r, value, &d))
         return false;

@@ -19,12 +19,12 @@ void type_short(char *out, size_t size, const char *name)
 const ProtobufCMessageDescriptor *type_find(const ProtobufCMessageDescriptor *const table[],
                                             const char *name)
 {
-    for (; *table; table++) {
+    for (size_t i = 0; table[i]; i++) {
         char brief[160];
 
-        type_short(brief, sizeof brief, (*table)->name);
-        if (strcmp((*table)->name, name) == 0 || strcmp(brief, name) == 0)
-            return *table;
+        type_short(brief, sizeof brief, table[i]->name);
+        if (strcmp(table[i]->name, name) == 0 || strcmp(brief, name) == 0)
+            return table[i];
     }
     return NULL;
 }

@@ -111,7 +111,7 @@ static int walk(const Sanctions__ListedParty *party, Sanctions__PartyPublished *
 {
     struct cutting c = {.whole = party};
     Sanctions__ListedParty part;
-    int more;
+    int more, rc = 0;
 
     piece->number = 0;
     piece->party = &part;
@@ -119,11 +119,11 @@ static int walk(const Sanctions__ListedParty *party, Sanctions__PartyPublished *
         begin(&c, &part, piece->number == 0);
         more = fill(&c, &part);
         piece->number++;
-        int rc = more >= 0 && each ? each(arg, piece) : 0;
-        if (rc != 0)
-            return rc;
-    } while (more > 0);
-    return more;
+        if (more >= 0 && each)
+            rc = each(arg, piece);
+    } while (more > 0 && rc == 0);
+    piece->party = NULL;
+    return rc ? rc : more;
 }
 
 int list_cut(const Sanctions__ListedParty *party, const struct hash *snapshot,

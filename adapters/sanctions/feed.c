@@ -213,6 +213,7 @@ static void answer_import_refused(const struct feed_request *r, Sanctions__Impor
     refused->file_name = r->file_name;
     refused->snapshot = bytes_of(&file);
     answer(out, &refused->base);
+    refused->snapshot = (ProtobufCBinaryData){0};
 }
 
 void feed_refuse(const struct feed_request *r, const char *code, const char *text,

@@ -54,9 +54,10 @@ struct image_row *image_put(struct image *image, const char *reference, const st
             image->capacity = image->capacity ? image->capacity * 2 : 64;
             image->rows = mem_grow(image->rows, image->capacity * sizeof *image->rows);
         }
+        assert(image->rows);
         row = &image->rows[image->n++];
         *row = (struct image_row){.mark = 0};
-        strcpy(row->reference, reference);
+        memcpy(row->reference, reference, strlen(reference) + 1);
         if (image->n * 2 > image->n_slots)
             slots_grow(image);
         else

@@ -87,7 +87,7 @@ static bool count_committee(struct list *list, const char *committee)
             return false;
         list->counts = mem_grow(list->counts, (i + 1) * sizeof *list->counts);
         list->counts[i] = (struct list_count){.entries = 0};
-        strcpy(list->counts[i].committee, committee);
+        memcpy(list->counts[i].committee, committee, strlen(committee) + 1);
         list->n_counts++;
     }
     list->counts[i].entries++;

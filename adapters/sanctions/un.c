@@ -389,13 +389,14 @@ static void sort_many(struct un *u, int many)
     struct vec *v = &u->manies[many];
 
     if (many <= LIST_TYPE)
-        list_sort_texts((const char **)v->items, &v->n);
+        list_sort_texts((const char **)(void *)v->items, &v->n);
     else
         list_sort_messages(v->items, &v->n, u->arena);
 }
 
-#define MANY(party, u, field, type, many) \
-    ((party)->n_##field = (u)->manies[many].n, (party)->field = (type)(u)->manies[many].items)
+#define MANY(party, u, field, type, many)      \
+    ((party)->n_##field = (u)->manies[many].n, \
+     (party)->field = (type)(void *)(u)->manies[many].items)
 
 static void fill_texts(const struct un *u, Sanctions__ListedParty *p)
 {
@@ -565,7 +566,7 @@ static void start_root(struct un *u, const char *name, const char **attributes)
                generated);
         return;
     }
-    strcpy(u->list->generated_text, generated);
+    memcpy(u->list->generated_text, generated, strlen(generated) + 1);
     u->where = ROOT;
 }
 

@@ -237,7 +237,7 @@ static int sink_start(struct demo *d)
         sleep_ms(20);
         file_read(port_file, &port);
     }
-    snprintf(d->port, sizeof d->port, "%d", atoi(buf_cstr(&port)));
+    snprintf(d->port, sizeof d->port, "%ld", strtol(buf_cstr(&port), NULL, 10));
     if (port.size == 0)
         complain("the mail server of the demonstration does not start; see %s", log);
     bool ok = port.size > 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay.c - runs a fuzz target over the files of its corpus: the ordinary suite's share of fuzzing */
+/* replay.c - runs a fuzz target over the files of its corpus: the ordinary suite's share of fuzzing
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -25,8 +25,6 @@
 #include "lib/worker.h"
 #include "workers/embargo/embargo.h"
 
-extern char **environ;
-
 enum { RECORD_MOST = 1024 * 1024, ANSWERS_ARENA = 256 * 1024 * 1024, FINDINGS_MOST = 20 };
 
 struct course { /* one worker, as far as the log was read */
@@ -417,6 +415,7 @@ static int audit_run(struct audit *a, const char *dir)
     if (rc == 0 && !a->json)
         printf("%s: %" PRIu64 " records, %" PRIu64 " differences\n", a->findings ? "failed" : "ok",
                a->records, a->findings);
+    a->courses = NULL;
     return rc || a->findings ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

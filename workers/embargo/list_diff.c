@@ -24,8 +24,6 @@
 
 #define KIND(name) EMBARGO__NOTICE_KIND__NOTICE_KIND_##name
 
-extern char **environ;
-
 enum { EXIT_ACCEPTED = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_HELD = 4 };
 
 struct file { /* one list file as parsed */
@@ -58,7 +56,7 @@ static int parser_start(const struct report *r, const char *file, pid_t *pid, in
     if (n < 0 || pipe(ends) != 0)
         return ERR_IO;
     program[n] = '\0';
-    strcpy(strrchr(program, '/') + 1, "chancery-list-parse");
+    snprintf(strrchr(program, '/') + 1, 32, "chancery-list-parse");
     const char *const args[] = {program, "--list", r->list_name, file, NULL};
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addclose(&actions, ends[0]);

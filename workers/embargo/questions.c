@@ -95,7 +95,7 @@ void reply_parties(const void *state, const ProtobufCMessage *question, struct a
         if (page.cursor[0] || strcmp(e->reference, asked->cursor) <= 0)
             continue;
         bytes += embargo__party_line__get_packed_size(&line) + 8;
-        if (page.n_parties == PAGE_LINES || bytes > PAGE_BYTES) {
+        if (page.n_parties == PAGE_LINES || (page.n_parties && bytes > PAGE_BYTES)) {
             page.cursor = at[page.n_parties - 1]->reference; /* there is more behind it */
             continue;
         }
