@@ -182,11 +182,11 @@ void session_close(struct session *s)
     if (!s->arena)
         return;
     progress_end(&s->progress);
+    uv_close((uv_handle_t *)&s->timer, NULL); /* it looks at the client */
     if (s->client)
         chancery_close(s->client, on_closed, s);
     while (s->client && !s->closed)
         uv_run(&s->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&s->timer, NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     settings_clear(&s->settings);
