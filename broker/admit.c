@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 
+#include "broker/deliver.h"
 #include "lib/err.h"
 
+enum { NAMINGS_MOST = 64 }; /* events looked at for a part; past them it is put again */
 static const int64_t ID_AGE_MOST = INT64_C(24) * 3600 * 1000000;
 static const char DUE[] = "chancery.clock.v1.Due";
 
@@ -127,30 +129,10 @@ static int check_acting_for(const struct check *c)
     return 0;
 }
 
-struct party_search {
-    const char *party;
-    bool found;
-};
-
-static void is_of_party(void *arg, const struct seat *seat)
-{
-    struct party_search *s = arg;
-
-    s->found = s->found || strcmp(seat->office->party, s->party) == 0;
-}
-
-static bool party_known(const struct check *c, const char *name)
-{
-    struct party_search s = {name, false};
-
-    registry_each_seat(c->a->registry, is_of_party, &s);
-    return s.found;
-}
-
 static bool recipient_known(const struct check *c, const Core__Recipient *r)
 {
     if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_PARTY)
-        return party_known(c, r->name);
+        return registry_party(c->a->registry, r->name);
     if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE)
         return office_of(c, r->name) != NULL;
     if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT)
@@ -352,6 +334,39 @@ static int check_references(const struct check *c)
     return rc;
 }
 
+struct naming { /* an event that names a part */
+    const struct check *c;
+    bool open; /* the seat wrote it or may read it */
+};
+
+static int weigh_naming(void *arg, const struct journal_record *rec)
+{
+    struct naming *n = arg;
+    const struct seat *seat = n->c->a->seat;
+    struct event e;
+    char where[128];
+    struct arena *arena = arena_new(FRAME_MOST);
+
+    n->open = event_open_head(&e, rec->event, arena, where) == 0 &&
+              (strcmp(e.envelope->seat, seat->name) == 0 ||
+               deliver_may_have(n->c->a->registry, seat, e.envelope));
+    arena_free(arena);
+    return 0;
+}
+
+/* Who only knows a part's hash must not get its bytes through an event of its own. */
+static bool part_is_open(const struct check *c, const struct hash *part)
+{
+    struct naming n = {c, parts_put_by(c->a->parts, c->a->seat->name, part)};
+    uint64_t at = 0;
+
+    for (int k = 0; !n.open && k < NAMINGS_MOST; k++)
+        if (journal_part(c->a->journal, part, at + 1, &at) != 0 ||
+            journal_get(c->a->journal, at, weigh_naming, &n) != 0)
+            return false;
+    return n.open;
+}
+
 static int check_parts(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
@@ -360,12 +375,13 @@ static int check_parts(const struct check *c)
 
     for (size_t k = 0; k < env->n_parts; k++) {
         memcpy(part.bytes, env->parts[k]->sha256.data, HASH_SIZE);
-        int64_t size = parts_size(c->a->parts, &part);
+        int64_t size = part_is_open(c, &part) ? parts_size(c->a->parts, &part) : -1;
         if (size >= 0 && (uint64_t)size == env->parts[k]->size)
             continue;
         hex_encode(hex, part.bytes, HASH_SIZE);
-        return refuse(c->why, size < 0 ? ERR_PART_MISSING : ERR_PART, "parts",
-                      size < 0 ? "%s is not stored; put it first" : "%s has another size", hex);
+        return refuse(
+            c->why, size < 0 ? ERR_PART_MISSING : ERR_PART, "parts",
+            size < 0 ? "%s was not put by this seat; put it first" : "%s has another size", hex);
     }
     return 0;
 }

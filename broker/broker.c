@@ -749,7 +749,7 @@ static bool is_referenced(void *arg, const struct hash *part)
     struct broker *b = arg;
     uint64_t position;
 
-    return journal_part(b->journal, part, &position) != ERR_NOT_FOUND;
+    return journal_part(b->journal, part, 0, &position) != ERR_NOT_FOUND;
 }
 
 /* What is halted keeps its counts until it goes on. */

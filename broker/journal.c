@@ -663,7 +663,7 @@ int journal_tail(struct journal *j, const char *seat, const char *stream, struct
     return err == ERR_NOT_FOUND ? 0 : err;
 }
 
-int journal_part(struct journal *j, const struct hash *part, uint64_t *position)
+int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint64_t *position)
 {
     uint8_t bytes[PART_KEY];
     MDB_txn *txn = NULL;
@@ -671,7 +671,7 @@ int journal_part(struct journal *j, const struct hash *part, uint64_t *position)
     MDB_val key = {sizeof bytes, bytes}, value;
     int err = reading_begin(j, &txn);
 
-    store_part_key(bytes, part, 0);
+    store_part_key(bytes, part, from);
     if (err == 0)
         err = store_error(mdb_cursor_open(txn, j->store.dbi[DB_PARTS], &cursor));
     if (err == 0)

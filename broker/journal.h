@@ -92,8 +92,8 @@ int journal_find(struct journal *j, const char *seat, const uint8_t id[16], uint
                  struct hash *envelope_hash);
 /* All zero where there is nothing yet. */
 int journal_tail(struct journal *j, const char *seat, const char *stream, struct journal_tail *out);
-/* The first position that names the part, or ERR_NOT_FOUND. */
-int journal_part(struct journal *j, const struct hash *part, uint64_t *position);
+/* The first position from `from` on that names the part, or ERR_NOT_FOUND. */
+int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint64_t *position);
 /* For proofs: see tree.h. */
 int journal_stored_hash(void *journal, uint64_t stored_index, struct hash *out);
 

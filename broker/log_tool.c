@@ -179,7 +179,7 @@ static void check_parts(struct verifying *v, uint64_t position, const Core__Enve
         uint64_t first = 0;
         char name[2 * HASH_SIZE + 1], text[160];
         memcpy(part.bytes, ref->sha256.data, HASH_SIZE);
-        if (journal_part(v->journal, &part, &first) != 0 || first != position)
+        if (journal_part(v->journal, &part, 0, &first) != 0 || first != position)
             continue;
         v->parts++;
         int err = parts_check(v->options->dir, &part, ref->size);

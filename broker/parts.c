@@ -36,11 +36,12 @@ struct upload {
     uv_work_t work;
 };
 
-struct waiting { /* stored and named by no event yet */
+struct waiting { /* stored, and named by no event of this seat since */
     struct waiting *next;
     char *seat;
     struct hash part;
     uint64_t size;
+    int64_t put;
 };
 
 struct parts {
@@ -329,7 +330,7 @@ static void waiting_add(struct parts *p, const struct upload *u)
 {
     struct waiting *w = mem_new(sizeof *w);
 
-    *w = (struct waiting){p->waiting, mem_str(u->seat), u->part, u->size};
+    *w = (struct waiting){p->waiting, mem_str(u->seat), u->part, u->size, time_now()};
     p->waiting = w;
 }
 
@@ -341,9 +342,10 @@ static void upload_stored(uv_work_t *work, int status)
 
     p->working--;
     if (!p->closed) {
-        parts_referenced(p, &u->part); /* counted once, for who put it last */
-        if (err == 0)
+        if (err == 0) {
+            parts_referenced(p, u->seat, &u->part); /* counted once a seat */
             waiting_add(p, u);
+        }
         u->done(u->arg, err);
     }
     upload_free(u);
@@ -423,23 +425,35 @@ int parts_get(struct parts *p, const struct hash *part, uint64_t offset, uint32_
     return err == 0 || err == ERR_NOT_FOUND ? err : ERR_IO;
 }
 
-void parts_referenced(struct parts *p, const struct hash *part)
+static void waiting_drop(struct waiting **at)
 {
-    for (struct waiting **at = &p->waiting; *at;) {
-        struct waiting *w = *at;
-        if (!hash_equal(&w->part, part)) {
-            at = &w->next;
-            continue;
-        }
-        *at = w->next;
-        mem_free(w->seat);
-        mem_free(w);
-    }
+    struct waiting *w = *at;
+
+    *at = w->next;
+    mem_free(w->seat);
+    mem_free(w);
+}
+
+bool parts_put_by(const struct parts *p, const char *seat, const struct hash *part)
+{
+    for (const struct waiting *w = p->waiting; w; w = w->next)
+        if (hash_equal(&w->part, part) && strcmp(w->seat, seat) == 0)
+            return true;
+    return false;
+}
+
+void parts_referenced(struct parts *p, const char *seat, const struct hash *part)
+{
+    for (struct waiting **at = &p->waiting; *at;)
+        if (hash_equal(&(*at)->part, part) && strcmp((*at)->seat, seat) == 0)
+            waiting_drop(at);
+        else
+            at = &(*at)->next;
 }
 
 /* ---- expiring ---- */
 
-static void expire_dir(struct parts *p, const char *dir, int64_t before,
+static void expire_dir(const char *dir, int64_t before,
                        bool (*referenced)(void *arg, const struct hash *part), void *arg)
 {
     DIR *d = opendir(dir);
@@ -451,8 +465,8 @@ static void expire_dir(struct parts *p, const char *dir, int64_t before,
             fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         int64_t stored = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
-        if (stored < before && !referenced(arg, &part) && unlinkat(dirfd(d), e->d_name, 0) == 0)
-            parts_referenced(p, &part);
+        if (stored < before && !referenced(arg, &part))
+            unlinkat(dirfd(d), e->d_name, 0);
     }
     if (d)
         closedir(d);
@@ -466,9 +480,14 @@ void parts_expire(struct parts *p, int64_t before,
             upload_drop(at);
         else
             at = &(*at)->next;
+    for (struct waiting **at = &p->waiting; *at;)
+        if ((*at)->put < before)
+            waiting_drop(at);
+        else
+            at = &(*at)->next;
     for (int i = 0; i < 256; i++) {
         char *dir = mem_printf("%s/%02x", p->dir, (unsigned)i);
-        expire_dir(p, dir, before, referenced, arg);
+        expire_dir(dir, before, referenced, arg);
         mem_free(dir);
     }
 }

@@ -30,8 +30,10 @@ int parts_put(struct parts *p, const char *seat, const struct hash *part, uint64
 /* Appends at most `length` bytes from `offset`. ERR_NOT_FOUND, ERR_IO. */
 int parts_get(struct parts *p, const struct hash *part, uint64_t offset, uint32_t length,
               struct buf *out, uint64_t *size);
-/* An event that names it was recorded. */
-void parts_referenced(struct parts *p, const struct hash *part);
+/* The seat put it within 24 hours, since this process began, and named it in no event since. */
+bool parts_put_by(const struct parts *p, const char *seat, const struct hash *part);
+/* An event of the seat that names it was recorded. */
+void parts_referenced(struct parts *p, const char *seat, const struct hash *part);
 /* Removes unreferenced parts older than `before` (microseconds UTC); `referenced` says whether an
  * event names it. */
 void parts_expire(struct parts *p, int64_t before,

@@ -520,7 +520,7 @@ static bool fold(struct publishing *p, const struct admit_event *e, uint64_t pos
 
     for (size_t k = 0; k < env->n_parts; k++) {
         memcpy(part.bytes, env->parts[k]->sha256.data, HASH_SIZE);
-        parts_referenced(p->of.parts, &part);
+        parts_referenced(p->of.parts, env->seat, &part);
     }
     if (!admit_is_registry(e))
         return false;

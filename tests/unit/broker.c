@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -277,9 +278,13 @@ static void make_keys(struct instance *in)
 
 static void start(struct instance *in)
 {
+    pid_t test = getpid();
+
     in->pid = fork();
     assert_true(in->pid >= 0);
     if (in->pid == 0) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != test)
+            _exit(127);
         execl(BUILD_DIR "/bin/chancery-broker", "chancery-broker", "--config", in->dir, NULL);
         _exit(127);
     }
@@ -986,6 +991,34 @@ static void a_part_is_stored_before_its_event_and_served_to_its_readers(void **s
     hang_up(b);
 }
 
+static void who_only_knows_the_hash_of_a_part_cannot_name_it(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *c = dial(*state, CAROL);
+    static const uint8_t text[] = "held by carol";
+    struct hash part;
+    struct note first = note_of("notes.held", 1, "carol's"), own = note_of("notes.learnt", 1, "a");
+
+    hash_sha256(&part, slice_of(text, 13));
+    first.part = own.part = &part;
+    first.part_size = own.part_size = 13;
+    put_part(c, &part, 13, 0, text, 13);
+    expect(c, CORE__FRAME__BODY_PART_STORED);
+    refused_note(a, &own, ERR_PART_MISSING); /* stored, and another seat's */
+    publish_note(c, &first, NULL);
+    id_v7(own.id, time_now());
+    refused_note(a, &own, ERR_PART_MISSING); /* named, where alice may not read */
+    put_part(a, &part, 13, 0, text, 13);
+    expect(a, CORE__FRAME__BODY_PART_STORED);
+    id_v7(own.id, time_now());
+    publish_note(a, &own, NULL);
+    struct note read = note_of("notes.read-by-carol", 1, "c");
+    read.part = &part;
+    read.part_size = 13;
+    publish_note(c, &read, NULL); /* carol may read an event that names it */
+    hang_up(a);
+    hang_up(c);
+}
+
 static void the_head_comes_with_a_signed_checkpoint(void **state)
 {
     struct instance *in = *state;
@@ -1350,6 +1383,7 @@ int main(void)
         cmocka_unit_test(a_question_is_answered_by_who_offers_the_service),
         cmocka_unit_test(when_the_answerer_leaves_another_gets_the_question),
         cmocka_unit_test(a_part_is_stored_before_its_event_and_served_to_its_readers),
+        cmocka_unit_test(who_only_knows_the_hash_of_a_part_cannot_name_it),
         cmocka_unit_test(the_head_comes_with_a_signed_checkpoint),
         cmocka_unit_test(the_status_is_for_those_who_may_read_audit),
         cmocka_unit_test(what_was_acknowledged_survives_a_kill_and_is_there_once),

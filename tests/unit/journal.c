@@ -105,7 +105,7 @@ static void ids_tails_and_parts_are_found(void **unused)
         assert_int_equal(journal_find(j, e->seat, e->id, &position, &hash), 0);
         assert_int_equal(position, i + 1);
         assert_true(hash_equal(&hash, &e->envelope_hash));
-        assert_int_equal(journal_part(j, &r->part[i], &position), i % 7 ? ERR_NOT_FOUND : 0);
+        assert_int_equal(journal_part(j, &r->part[i], 0, &position), i % 7 ? ERR_NOT_FOUND : 0);
         if (i % 7 == 0)
             assert_int_equal(position, i + 1);
         assert_int_equal(journal_find(j, "qmz-desk", e->id, &position, &hash), ERR_NOT_FOUND);
@@ -527,7 +527,7 @@ static void dump_lookups(struct buf *out, struct journal *j, const struct record
         buf_printf(out, "%d %llu ", err, (unsigned long long)position);
         buf_add(out, hash.bytes, HASH_SIZE);
         position = 0;
-        err = journal_part(j, &r->part[i], &position);
+        err = journal_part(j, &r->part[i], 0, &position);
         buf_printf(out, "%d %llu ", err, (unsigned long long)position);
         err = journal_tail(j, e->seat, e->stream, &tail);
         buf_printf(out, "%d ", err);
