@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/overlay.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -108,8 +109,9 @@ void overlay_remove(struct overlay *o, struct overlay_entry *entry)
     while (*id != entry)
         id = &(*id)->next;
     *id = entry->next;
-    if (--(*at)->under_way == 0) {
-        struct tail *t = *at;
+    struct tail *t = *at;
+    assert(t);
+    if (--t->under_way == 0) {
         *at = t->next;
         tail_free(t);
     }

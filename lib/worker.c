@@ -211,6 +211,15 @@ static void decide_input(struct runner *r, const struct item *input, size_t know
         fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
         r->attempts->count = 0;
     }
+    if (known >= r->answers.n) {
+        /* other rules began to answer, and these rules have no such answers to go on with */
+        log_error("%s: input=%llu has %zu of its answers, and rules %u decide %zu in all; let the "
+                  "build that began finish it",
+                  r->worker->name, (unsigned long long)input->position, known, r->worker->rules,
+                  r->answers.n);
+        runner_end(r, EXIT_FAILURE);
+        return;
+    }
     r->publishing = true;
     answers_publish(&r->answers, r->client, known, on_published, r);
 }

@@ -273,6 +273,16 @@ static int send_part(struct session *s, const char *file, struct chancery_part *
     return rc == DONE ? sending.status : rc;
 }
 
+static int send_request(struct outcome *o, const char *file, struct chancery_part *part,
+                        const Sanctions__ImportList *request)
+{
+    o->s->part_missing = false;
+    progress_step(&o->s->progress, "sending the file", 0, 0);
+    int rc = send_part(o->s, file, part);
+    return rc == DONE ? session_request(o->s, "sanctions.in", &request->base, part, &o->request)
+                      : rc;
+}
+
 static int import(struct outcome *o, const char *file)
 {
     Sanctions__ImportList request = SANCTIONS__IMPORT_LIST__INIT;
@@ -280,16 +290,14 @@ static int import(struct outcome *o, const char *file)
     struct chancery_part part = {.media_type = "application/xml", .name = name};
     char feed[80];
 
-    progress_step(&o->s->progress, "sending the file", 0, 0);
-    int rc = send_part(o->s, file, &part);
-    if (rc != DONE)
-        return rc;
     request.list = o->list;
     request.file_name = name;
-    progress_step(&o->s->progress, "reading the list", 0, 0);
-    rc = session_request(o->s, "sanctions.in", &request.base, &part, &o->request);
+    int rc = send_request(o, file, &part, &request);
+    for (int again = 0; rc == FAILED && o->s->part_missing && again < 3; again++)
+        rc = send_request(o, file, &part, &request); /* the broker began anew in between */
     if (rc != DONE)
         return rc;
+    progress_step(&o->s->progress, "reading the list", 0, 0);
     snprintf(feed, sizeof feed, "%s.feed", o->list);
     return outcome_wait(o, feed);
 }

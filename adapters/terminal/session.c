@@ -197,6 +197,7 @@ void session_close(struct session *s)
 /* ---- publishing ---- */
 
 struct publishing {
+    struct session *session;
     bool done;
     int status;
     uint64_t position;
@@ -208,6 +209,8 @@ static void on_published(void *arg, const struct chancery_result *result)
 
     p->done = true;
     p->status = result->outcome == CHANCERY_RECORDED ? DONE : FAILED;
+    p->session->part_missing = result->outcome == CHANCERY_REFUSED &&
+                               strcmp(result->code, err_code(ERR_PART_MISSING)) == 0;
     if (result->outcome == CHANCERY_RECORDED)
         p->position = result->positions[0];
     else if (result->outcome == CHANCERY_REFUSED)
@@ -219,7 +222,7 @@ static void on_published(void *arg, const struct chancery_result *result)
 
 int session_publish(struct session *s, const struct chancery_event *event, uint64_t *position)
 {
-    struct publishing p = {0};
+    struct publishing p = {.session = s};
     int rc = chancery_publish(s->client, event, 1, on_published, &p);
 
     if (rc < 0) {

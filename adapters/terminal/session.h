@@ -25,6 +25,7 @@ struct session {
     int64_t gone;      /* since when there is no connection; 0 = there is one */
     bool patient;      /* goes on waiting without a connection (watch) */
     bool late, closed; /* the deadline passed; the client is gone */
+    bool part_missing; /* why the last event was refused: its part is to be put again */
 };
 
 /* DONE, USAGE, FAILED, or UNREACHABLE when no broker answers within 5 s. */
