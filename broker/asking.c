@@ -13,8 +13,8 @@ struct offer {
 
 struct question {
     struct question *next;
-    uint64_t token, ref; /* the answerer's number for it, and the asker's */
-    struct peer *asker, *at;
+    uint64_t token, ref;     /* the answerer's number for it, and the asker's */
+    struct peer *asker, *at; /* `at` NULL: nobody takes it yet */
     char *service, *type;
     struct buf frame; /* the packed Question, for another one */
     int64_t deadline;
@@ -157,8 +157,8 @@ static bool may_answer(const struct asking *a, const struct offer *o, const stru
                          q->type);
 }
 
-/* The first in the row that takes it; it then stands last. */
-static bool hand(struct asking *a, struct question *q)
+/* To the first in the row that takes it; it then stands last. */
+static void hand(struct asking *a, struct question *q)
 {
     for (struct offer **at = &a->offers; *at; at = &(*at)->next) {
         struct offer *o = *at;
@@ -167,10 +167,9 @@ static bool hand(struct asking *a, struct question *q)
         q->at = o->by;
         *at = o->next;
         offer_last(a, o);
-        return true;
+        return;
     }
     q->at = NULL;
-    return false;
 }
 
 static void pack(struct question *q, const Core__Ask *ask)
@@ -232,11 +231,8 @@ int asking_ask(struct asking *a, struct peer *p, uint64_t ref, const Core__Ask *
     a->questions = q;
     p->use->asks++;
     pack(q, ask);
-    if (hand(a, q))
-        return 0;
-    question_free(a, q);
-    return refuse(why, ERR_SERVICE, "service", "nobody offers %s now; is its worker running?",
-                  ask->service);
+    hand(a, q);
+    return 0;
 }
 
 /* ---- answering ---- */
@@ -287,13 +283,13 @@ void asking_answer(struct asking *a, struct peer *p, uint64_t token, Core__Answe
     question_free(a, q);
 }
 
-static void give_up(struct asking *a, struct question *q, int err, int64_t log_now)
+static void give_up(struct asking *a, struct question *q, int64_t log_now)
 {
     struct refusal why = {.stream = q->service, .type = q->type};
 
-    refuse(&why, err, "service",
-           err == ERR_TIMEOUT ? "%s did not answer in time; ask again"
-                              : "nobody offers %s any more; is its worker running?",
+    refuse(&why, q->at ? ERR_TIMEOUT : ERR_SERVICE, "service",
+           q->at ? "%s did not answer in time; ask again"
+                 : "nobody offers %s now; is its worker running?",
            q->service);
     peer_refuse(q->asker, q->ref, &why, log_now);
     question_free(a, q);
@@ -304,11 +300,19 @@ void asking_tick(struct asking *a, int64_t now, int64_t log_now)
     for (struct question *q = a->questions, *next; q; q = next) {
         next = q->next;
         if (q->deadline <= now)
-            give_up(a, q, ERR_TIMEOUT, log_now);
+            give_up(a, q, log_now);
     }
+    asking_go_on(a);
 }
 
-void asking_left(struct asking *a, struct peer *p, int64_t log_now)
+void asking_go_on(struct asking *a)
+{
+    for (struct question *q = a->questions; q; q = q->next)
+        if (!q->at)
+            hand(a, q);
+}
+
+void asking_left(struct asking *a, struct peer *p)
 {
     for (struct offer **at = &a->offers; *at;) {
         struct offer *o = *at;
@@ -323,8 +327,8 @@ void asking_left(struct asking *a, struct peer *p, int64_t log_now)
         next = q->next;
         if (q->asker == p)
             question_free(a, q);
-        else if (q->at == p && !hand(a, q))
-            give_up(a, q, ERR_SERVICE, log_now);
+        else if (q->at == p)
+            hand(a, q);
     }
 }
 

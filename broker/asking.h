@@ -3,7 +3,8 @@
  *
  * A question is handed to the sessions that offer its service in turn; it is answered once, and
  * what is pending is bounded for each seat.  When the session that has a question ends, another one
- * gets it.
+ * gets it; while there is none, it waits for one as long as its asker does: a worker that starts
+ * again is a pause.
  */
 #pragma once
 
@@ -16,8 +17,8 @@ struct asking;
 struct asking *asking_new(const struct registry *registry);
 void asking_free(struct asking *a);
 
-/* 0, or an err with the refusal filled. An ask that is taken is answered later, or refused by
- * timeout. `now` is monotonic. */
+/* 0, or an err with the refusal filled. An ask that is taken is answered later, or refused when its
+ * patience is over. `now` is monotonic. */
 int asking_offer(struct asking *a, struct peer *p, const char *service, struct refusal *why);
 int asking_ask(struct asking *a, struct peer *p, uint64_t ref, const Core__Ask *ask, int64_t now,
                struct refusal *why);
@@ -27,7 +28,9 @@ void asking_answer(struct asking *a, struct peer *p, uint64_t token, Core__Answe
 
 /* Refuses what waited too long. */
 void asking_tick(struct asking *a, int64_t now, int64_t log_now);
+/* Hands over what waited for an offer. */
+void asking_go_on(struct asking *a);
 /* The peer's offers and questions end. */
-void asking_left(struct asking *a, struct peer *p, int64_t log_now);
+void asking_left(struct asking *a, struct peer *p);
 /* The services that sessions of the seat offer, separated by blanks. */
 void asking_services(const struct asking *a, const struct seat_use *use, struct buf *out);

@@ -183,7 +183,7 @@ static void on_left(void *arg, struct peer *p)
     struct broker *b = arg;
 
     deliver_left(b->deliver, p);
-    asking_left(b->asking, p, now_of(b));
+    asking_left(b->asking, p);
     log_debug("broker: session ended seat=%s", p->key->seat->name);
 }
 
@@ -265,6 +265,7 @@ static void on_offer(const struct call *c)
     frame.body_case = CORE__FRAME__BODY_OFFERED;
     frame.offered = &offered;
     peer_send(c->peer, &frame);
+    asking_go_on(c->b->asking);
 }
 
 static void on_ask(const struct call *c)

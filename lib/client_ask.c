@@ -10,7 +10,10 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
-enum { PATIENCE_MOST = 60000 /* ms */ };
+enum {
+    PATIENCE_MOST = 60000,
+    GRACE = 1000
+}; /* ms: the broker knows why better, so it speaks first */
 
 struct offer {
     struct offer *next;
@@ -79,7 +82,7 @@ int chancery_ask(struct chancery *c, const char *service, const char *type, cons
     ask->arg = arg;
     ask->request.done = on_answered;
     ms = ms < 1 ? 1 : ms > PATIENCE_MOST ? PATIENCE_MOST : ms;
-    ask->request.deadline = uv_now(c->loop) + (uint64_t)ms;
+    ask->request.deadline = uv_now(c->loop) + (uint64_t)ms + GRACE;
     body.service = service;
     body.type = type;
     body.payload = (ProtobufCBinaryData){size, (uint8_t *)(uintptr_t)payload};

@@ -884,7 +884,7 @@ static void a_question_is_answered_by_who_offers_the_service(void **state)
 {
     struct talk *a = dial(*state, ALICE), *b = dial(*state, BOB);
 
-    send_ask(a, "weather", 5000);
+    send_ask(a, "weather", 1);
     expect_refused(a, ERR_SERVICE);
     send_offer(a, "weather");
     expect_refused(a, ERR_DENIED);
@@ -930,6 +930,24 @@ static void when_the_answerer_leaves_another_gets_the_question(void **state)
     hang_up(a);
     hang_up(b);
     hang_up(b2);
+}
+
+static void a_question_waits_for_somebody_who_takes_it(void **state)
+{
+    struct talk *a = dial(*state, ALICE), *b = dial(*state, BOB);
+
+    send_ask(a, "weather", 60000);
+    send_offer(b, "weather");
+    expect(b, CORE__FRAME__BODY_OFFERED);
+    expect(b, CORE__FRAME__BODY_QUESTION);
+    hello(b); /* it starts again with the question in its hands */
+    expect(b, CORE__FRAME__BODY_WELCOME);
+    send_offer(b, "weather");
+    expect(b, CORE__FRAME__BODY_OFFERED);
+    send_answer(b, expect(b, CORE__FRAME__BODY_QUESTION)->ref, CORE__LABEL__LABEL_GREEN);
+    assert_int_equal(expect(a, CORE__FRAME__BODY_ANSWER)->ref, a->ref);
+    hang_up(a);
+    hang_up(b);
 }
 
 static void put_part(struct talk *t, struct hash *part, uint64_t size, uint64_t offset,
@@ -1381,6 +1399,7 @@ int main(void)
         cmocka_unit_test(a_reading_gets_what_its_credit_allows),
         cmocka_unit_test(a_label_that_names_one_seat_is_withheld_from_others),
         cmocka_unit_test(a_question_is_answered_by_who_offers_the_service),
+        cmocka_unit_test(a_question_waits_for_somebody_who_takes_it),
         cmocka_unit_test(when_the_answerer_leaves_another_gets_the_question),
         cmocka_unit_test(a_part_is_stored_before_its_event_and_served_to_its_readers),
         cmocka_unit_test(who_only_knows_the_hash_of_a_part_cannot_name_it),
