@@ -8,14 +8,12 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { NAME_SIZE = 128 };
-
 /* protobuf-c descriptors carry no json_name, so it is derived as protoc does. */
-static void camel(char out[NAME_SIZE], const char *name)
+void json_name(char out[JSON_NAME], const char *name)
 {
     size_t n = 0;
 
-    for (; *name && n + 1 < NAME_SIZE; name++) {
+    for (; *name && n + 1 < JSON_NAME; name++) {
         bool up = false;
 
         for (; *name == '_'; name++)
@@ -204,9 +202,9 @@ json_t *json_of_message(const ProtobufCMessage *message)
 
     for (unsigned i = 0; i < type->n_fields; i++) {
         json_t *value = field_to_json(&type->fields[i], message);
-        char name[NAME_SIZE];
+        char name[JSON_NAME];
 
-        camel(name, type->fields[i].name);
+        json_name(name, type->fields[i].name);
         if (value)
             json_object_set_new(object, name, value);
     }
@@ -231,8 +229,9 @@ void json_print(struct buf *out, const ProtobufCMessage *message, int indent)
 
 struct reading {
     struct arena *arena;
+    struct slice text; /* that holds what is being read */
+    struct buf path;   /* JSON pointer (RFC 6901) of it */
     struct buf *why;
-    struct buf path; /* JSON pointer (RFC 6901) of what is being read */
 };
 
 static bool fail(struct reading *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -245,7 +244,8 @@ static bool fail(struct reading *r, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    buf_printf(r->why, "%s: %s", r->path.size ? buf_cstr(&r->path) : "/", text);
+    json_blame(r->why, r->text, buf_cstr(&r->path));
+    buf_add_str(r->why, text);
     return false;
 }
 
@@ -514,10 +514,10 @@ static const ProtobufCFieldDescriptor *field_find(const ProtobufCMessageDescript
                                                   const char *name)
 {
     for (unsigned i = 0; i < type->n_fields; i++) {
-        char json_name[NAME_SIZE];
+        char own[JSON_NAME];
 
-        camel(json_name, type->fields[i].name);
-        if (strcmp(json_name, name) == 0)
+        json_name(own, type->fields[i].name);
+        if (strcmp(own, name) == 0)
             return &type->fields[i];
     }
     return protobuf_c_message_descriptor_get_field_by_name(type, name);
@@ -551,14 +551,14 @@ static bool read_fields(struct reading *r, const ProtobufCMessageDescriptor *typ
     json_object_foreach((json_t *)(uintptr_t)object, name, value)
     {
         const ProtobufCFieldDescriptor *f = field_find(type, name);
-        char json_name[NAME_SIZE];
+        char own[JSON_NAME];
 
         path_add(r, name);
         if (!f)
             return fail(r, "%s has no field of that name", type->short_name);
-        camel(json_name, f->name);
-        if (strcmp(name, json_name) != 0 && json_object_get(object, json_name))
-            return fail(r, "the field is given twice: also as %s", json_name);
+        json_name(own, f->name);
+        if (strcmp(name, own) != 0 && json_object_get(object, own))
+            return fail(r, "the field is given twice: also as %s", own);
         if (!read_field(r, f, value, (uint8_t *)message))
             return false;
         r->path.size = mark;
@@ -581,26 +581,35 @@ static ProtobufCMessage *read_message(struct reading *r, const ProtobufCMessageD
 }
 
 ProtobufCMessage *json_value_to_message(const ProtobufCMessageDescriptor *type, const json_t *value,
-                                        struct arena *arena, struct buf *why)
+                                        struct slice text, const char *pointer, struct arena *arena,
+                                        struct buf *why)
 {
-    struct reading r = {arena, why, {0}};
-    ProtobufCMessage *message = read_message(&r, type, value);
+    struct reading r = {arena, text, {0}, why};
 
+    buf_add_str(&r.path, pointer);
+    ProtobufCMessage *message = read_message(&r, type, value);
     buf_free(&r.path);
     return message;
+}
+
+json_t *json_of_text(struct slice text, struct buf *why)
+{
+    json_error_t error;
+    json_t *value = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
+
+    if (!value)
+        buf_printf(why, "%d:%d: %s", error.line, error.column, error.text);
+    return value;
 }
 
 ProtobufCMessage *json_to_message(const ProtobufCMessageDescriptor *type, struct slice text,
                                   struct arena *arena, struct buf *why)
 {
-    json_error_t error;
-    json_t *value = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
+    json_t *value = json_of_text(text, why);
 
-    if (!value) {
-        buf_printf(why, "line %d, column %d: %s", error.line, error.column, error.text);
+    if (!value)
         return NULL;
-    }
-    ProtobufCMessage *message = json_value_to_message(type, value, arena, why);
+    ProtobufCMessage *message = json_value_to_message(type, value, text, "", arena, why);
     json_decref(value);
     return message;
 }

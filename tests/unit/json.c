@@ -50,12 +50,22 @@ static const void *parsed(const ProtobufCMessageDescriptor *type, const char *te
     return message;
 }
 
-static void refused(const ProtobufCMessageDescriptor *type, const char *text, const char *reason)
+static void refused_at(const ProtobufCMessageDescriptor *type, const char *text, const char *reason)
 {
     struct buf why = {0};
 
     assert_null(json_to_message(type, slice_str(text), arena, &why));
     assert_string_equal(buf_cstr(&why), reason);
+    buf_free(&why);
+}
+
+/* Wherever it stands. */
+static void refused(const ProtobufCMessageDescriptor *type, const char *text, const char *reason)
+{
+    struct buf why = {0};
+
+    assert_null(json_to_message(type, slice_str(text), arena, &why));
+    assert_string_equal(strstr(buf_cstr(&why), ": ") + 2, reason);
     buf_free(&why);
 }
 
@@ -110,8 +120,8 @@ static void names_are_taken_in_both_spellings_but_not_twice(void **unused)
     assert_int_equal(e->seat_seq, 5);
     refused(&core__envelope__descriptor, "{\"seatSeq\":5,\"seat_seq\":5}",
             "/seat_seq: the field is given twice: also as seatSeq");
-    refused(&core__envelope__descriptor, "{\"log\":\"a\",\"log\":\"b\"}",
-            "line 1, column 16: duplicate object key near '\"log\"'");
+    refused_at(&core__envelope__descriptor, "{\"log\":\"a\",\"log\":\"b\"}",
+               "1:16: duplicate object key near '\"log\"'");
 }
 
 static void a_digit_behind_an_underscore_stays(void **unused)
@@ -192,13 +202,41 @@ static void values_of_another_type_are_refused(void **unused)
 static void text_that_is_not_json_is_refused_with_line_and_column(void **unused)
 {
     (void)unused;
-    refused(&core__envelope__descriptor, "{\n  \"log\": ,\n}",
-            "line 2, column 10: unexpected token near ','");
-    refused(&core__envelope__descriptor, "{} {}",
-            "line 1, column 4: end of file expected near '{'");
-    refused(&core__envelope__descriptor, "{\"log\":\"a\\u0000\"}",
-            "line 1, column 16: \\u0000 is not allowed without JSON_ALLOW_NUL near "
-            "'\"a\\u0000\"'");
+    refused_at(&core__envelope__descriptor, "{\n  \"log\": ,\n}",
+               "2:10: unexpected token near ','");
+    refused_at(&core__envelope__descriptor, "{} {}", "1:4: end of file expected near '{'");
+    refused_at(&core__envelope__descriptor, "{\"log\":\"a\\u0000\"}",
+               "1:16: \\u0000 is not allowed without JSON_ALLOW_NUL near "
+               "'\"a\\u0000\"'");
+}
+
+static void what_is_wrong_is_named_with_line_and_column(void **unused)
+{
+    static const char text[] =
+        "\n{ \"log\" : \"\\\"}],{\",\n"
+        "  \"parts\":[{},{\"size\":1, \"x\" :[1,{}]}],\n"
+        "\t\"references\": [{},\n {\"log\":\"\xd0\x96\", \"position\":1.5}]}";
+    static const struct {
+        const char *pointer;
+        int line, column;
+    } rows[] = {
+        {"", 2, 1},          {"/log", 2, 3},          {"/parts", 3, 3},
+        {"/parts/1", 3, 15}, {"/parts/1/x", 3, 26},   {"/references/1/position", 5, 14},
+        {"/absent", 2, 1},   {"/parts/7/size", 3, 3}, {"/log/0", 2, 3},
+    };
+    int line, column;
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_place(slice_str(text), rows[i].pointer, &line, &column);
+        assert_int_equal(line, rows[i].line);
+        assert_int_equal(column, rows[i].column);
+    }
+    json_place(slice_str("{\"a/b\":1,\"a~\":2}"), "/a~0", &line, &column);
+    assert_int_equal(column, 10);
+    refused_at(&core__envelope__descriptor, text,
+               "3:26: /parts/1/x: PartRef has no field of that name");
+    refused_at(&core__envelope__descriptor, "[]", "1:1: /: not an object (Envelope)");
 }
 
 static void base64_is_taken_url_safe_and_without_padding(void **unused)
@@ -277,6 +315,7 @@ int main(void)
         cmocka_unit_test(numbers_are_taken_as_strings_and_with_exponents),
         cmocka_unit_test(values_of_another_type_are_refused),
         cmocka_unit_test(text_that_is_not_json_is_refused_with_line_and_column),
+        cmocka_unit_test(what_is_wrong_is_named_with_line_and_column),
         cmocka_unit_test(base64_is_taken_url_safe_and_without_padding),
         cmocka_unit_test(an_enum_number_nobody_named_stays_a_number),
         cmocka_unit_test(text_that_is_not_utf8_is_shown_with_replacement),
