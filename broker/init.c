@@ -91,45 +91,19 @@ static const struct rule_row rule_rows[] = {
 
 /* ---- the command line ---- */
 
-static int usage(FILE *out, int status)
-{
-    fputs("usage: chancery init DIR [--log NAME] [--party ID] [--party-name TEXT]\n"
-          "                         [--office ID] [--seat ID] [--exercise]\n"
-          "                         [--smtp URL --mail-from ADDRESS --mail-to ADDRESSES]\n"
-          "\n"
-          "Founds an instance in DIR: its log, keys, seats, rules and chancery.conf.\n"
-          "  --log NAME        name of the log, the origin of its checkpoints\n"
-          "                    (default chancery.example/main)\n"
-          "  --party ID        the party that runs it (default QMA)\n"
-          "  --party-name TEXT its name for people\n"
-          "  --office ID       office of the first user (default secretariat)\n"
-          "  --seat ID         seat of the first user (default officer)\n"
-          "  --exercise        a log for exercises: nothing in it is ACTUAL\n"
-          "  --smtp URL        server that takes alerts (default: no alerts), smtp://host:port\n"
-          "  --mail-from, --mail-to   who sends them and who gets them\n",
-          out);
-    return status;
-}
-
 static bool plan_read(struct plan *plan, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"log", required_argument, NULL, 'l'},
-        {"party", required_argument, NULL, 'p'},
-        {"party-name", required_argument, NULL, 'n'},
-        {"office", required_argument, NULL, 'o'},
-        {"seat", required_argument, NULL, 's'},
-        {"exercise", no_argument, NULL, 'x'},
-        {"smtp", required_argument, NULL, 'm'},
-        {"mail-from", required_argument, NULL, 'f'},
-        {"mail-to", required_argument, NULL, 't'},
-        {"dir", required_argument, NULL, 'd'},
-        {0},
+        {"log", required_argument, NULL, 'l'},        {"party", required_argument, NULL, 'p'},
+        {"party-name", required_argument, NULL, 'n'}, {"office", required_argument, NULL, 'o'},
+        {"seat", required_argument, NULL, 's'},       {"exercise", no_argument, NULL, 'x'},
+        {"smtp", required_argument, NULL, 'm'},       {"mail-from", required_argument, NULL, 'f'},
+        {"mail-to", required_argument, NULL, 't'},    {0},
     };
     const char **values[128] = {
         ['l'] = &plan->log,       ['p'] = &plan->party,   ['n'] = &plan->party_name,
         ['o'] = &plan->office,    ['s'] = &plan->seat,    ['m'] = &plan->smtp,
-        ['f'] = &plan->mail_from, ['t'] = &plan->mail_to, ['d'] = &plan->dir,
+        ['f'] = &plan->mail_from, ['t'] = &plan->mail_to,
     };
     int c;
 
@@ -141,9 +115,8 @@ static bool plan_read(struct plan *plan, int argc, char **argv)
         else
             return false;
     }
-    if (optind + 1 == argc && !plan->dir)
-        plan->dir = argv[optind++];
-    return optind == argc && plan->dir;
+    plan->dir = argv[optind];
+    return optind + 1 == argc;
 }
 
 static bool plan_check(const struct plan *plan)
@@ -507,15 +480,15 @@ int main(int argc, char **argv)
 {
     struct plan plan = {
         .log = "chancery.example/main", .party = "QMA", .office = "secretariat", .seat = "officer"};
-    struct founding *f = mem_new(sizeof *f);
 
     umask(077);
-    if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return usage(stdout, EXIT_SUCCESS);
-    if (!plan_read(&plan, argc, argv))
-        return usage(stderr, EXIT_USAGE);
+    if (!plan_read(&plan, argc, argv)) {
+        fputs("usage: chancery-init DIR [--OPTION...]; see `chancery help init`\n", stderr);
+        return EXIT_USAGE;
+    }
     if (!plan_check(&plan))
         return EXIT_USAGE;
+    struct founding *f = mem_new(sizeof *f);
     f->plan = &plan;
     f->registry = registry_new();
     int rc = found(f);

@@ -101,8 +101,10 @@ struct chancery_event {
     const struct chancery_part *parts;
     size_t n_parts;
     uint64_t cause;
-    uint32_t ordinal, of; /* answers of workers and adapters; `of` 0 = not an answer */
-    uint64_t reply_to;    /* position; 0 = none */
+    uint32_t ordinal, of;       /* answers of workers and adapters; `of` 0 = not an answer */
+    uint64_t reply_to;          /* position; 0 = none */
+    const uint64_t *references; /* positions; at most 64; needed by a kind that is not NEW */
+    size_t n_references;
     int64_t created, effective, expires, due;
     const char *case_id, *language, *marking, *acting_for;
     bool personal_data;

@@ -685,7 +685,8 @@ static int check_event(const struct chancery_event *e)
         if (!text_fits(e->parts[i].name) || !text_fits(e->parts[i].media_type))
             return ERR_TEXT;
     if (!e->stream || !stream_valid(e->stream) || !e->type || !type_valid(e->type) ||
-        e->payload_size > PAYLOAD_MOST || e->n_parts > PARTS_MOST || e->n_recipients > 256)
+        e->payload_size > PAYLOAD_MOST || e->n_parts > PARTS_MOST ||
+        e->n_recipients > EVENT_RECIPIENTS_MOST || e->n_references > EVENT_REFERENCES_MOST)
         return ERR_BOUNDS;
     return 0;
 }
@@ -751,6 +752,25 @@ static void fill_parts(struct batch *b, Core__Envelope *out, const struct chance
     }
 }
 
+static Core__EventRef *event_ref(struct batch *b, uint64_t position)
+{
+    Core__EventRef *ref = arena_take(b->arena, sizeof *ref);
+
+    core__event_ref__init(ref);
+    ref->position = position;
+    return ref;
+}
+
+static void fill_references(struct batch *b, Core__Envelope *out, const struct chancery_event *e)
+{
+    out->n_references = e->n_references;
+    out->references = arena_take(b->arena, e->n_references * sizeof *out->references);
+    for (size_t i = 0; i < e->n_references; i++)
+        out->references[i] = event_ref(b, e->references[i]);
+    if (e->reply_to)
+        out->in_reply_to = event_ref(b, e->reply_to);
+}
+
 static void fill_id(struct batch *b, Core__Envelope *out, const struct chancery_event *e)
 {
     uint8_t id[ID_SIZE];
@@ -796,15 +816,11 @@ static void fill_event(struct batch *b, size_t i, const struct chancery_event *e
     out->due = e->due;
     out->effective = e->effective;
     out->expires = e->expires;
-    if (e->reply_to) {
-        out->in_reply_to = arena_take(b->arena, sizeof *out->in_reply_to);
-        core__event_ref__init(out->in_reply_to);
-        out->in_reply_to->position = e->reply_to;
-    }
     b->is_answer |= e->of != 0;
     fill_id(b, out, e);
     fill_handling(b, out, e);
     fill_parts(b, out, e);
+    fill_references(b, out, e);
     fill_payload(b, i, e);
 }
 

@@ -20,9 +20,7 @@ enum {
     LABEL_TEXT_MOST = 255,
     LANGUAGE_MOST = 35,
     MEDIA_TYPE_MOST = 128,
-    RECIPIENTS_MOST = 256,
     CODES_MOST = 4,
-    REFERENCES_MOST = 64,
 };
 
 static const int64_t TIME_MOST = INT64_C(253402300799999999); /* the end of the year 9999 */
@@ -278,7 +276,7 @@ static const char *reference_fault(const Core__EventRef *r)
 
 static int check_references(const Core__Envelope *e, char where[128])
 {
-    if (e->n_references > REFERENCES_MOST)
+    if (e->n_references > EVENT_REFERENCES_MOST)
         return fault(where, ERR_BOUNDS, "references");
     if (e->kind != CORE__KIND__KIND_NEW && e->n_references == 0)
         return fault(where, ERR_REFERENCE, "references");
@@ -310,7 +308,7 @@ static bool recipient_name_valid(const Core__Recipient *r)
 static int check_recipients(Core__Recipient *const list[], size_t n, const char *name,
                             char where[128])
 {
-    if (n > RECIPIENTS_MOST)
+    if (n > EVENT_RECIPIENTS_MOST)
         return fault(where, ERR_BOUNDS, name);
     for (size_t i = 0; i < n; i++) {
         if (!is_one_of(list[i]->kind, CORE__RECIPIENT_KIND__RECIPIENT_KIND_PARTY,

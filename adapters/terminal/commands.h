@@ -27,3 +27,5 @@ int worker_ls_run(const struct call *c);
 int worker_retry_run(const struct call *c);
 int up_run(const struct call *c);
 int demo_run(const struct call *c);
+int completion_run(const struct call *c);
+int help_run(const struct call *c);

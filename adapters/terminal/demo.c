@@ -19,6 +19,7 @@
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/letter.h"
 #include "adapters/terminal/show.h"
+#include "adapters/terminal/told.h"
 
 enum { LISTS = 2, WORDS_MOST = 16, LIST_MOST = 64 << 20, READY_MS = 30000, MAIL_MS = 30000 };
 
@@ -35,6 +36,11 @@ static void on_signal(int number)
 {
     (void)number;
     interrupted = 1;
+}
+
+static int64_t now_ms(void)
+{
+    return (int64_t)(uv_hrtime() / 1000000);
 }
 
 static void headline(const char *text)
@@ -270,30 +276,38 @@ static const char *home(void)
     return dir ? dir : "";
 }
 
-/* Starts the processes and waits until the worker answers. */
+/* The worker answers, and the alert adapter tells of what is recorded from now on. */
+static bool instance_ready(struct demo *d, struct buf *out)
+{
+    return QUIET(d, out, "list", "status", "--json") == DONE &&
+           QUIET(d, out, "event", "ls", "--type", "alert.RuleAdopted", "--json") == DONE &&
+           out->size > 0;
+}
+
 static int instance_start(struct demo *d)
 {
     char *log = mem_printf("%s/up.log", d->dir);
     const char *argv[] = {d->self, "up", "--dir", home(), NULL};
     struct buf out = {0};
-    int rc = FAILED, status;
+    bool ready = false;
+    int status;
 
     printf("$ chancery up --dir %s &\n", home());
     d->children[0] = child_start(argv, log, true);
-    for (int ms = 0; ms < READY_MS && rc != DONE && !interrupted; ms += 100) {
-        rc = QUIET(d, &out, "list", "status", "--json");
+    for (int64_t began = now_ms(); !ready && !interrupted && now_ms() - began < READY_MS;) {
+        ready = instance_ready(d, &out);
         if (d->children[0] > 0 && child_ended(d->children[0], &status))
             d->children[0] = 0;
-        if (rc != DONE && d->children[0] <= 0)
+        if (!ready && d->children[0] <= 0)
             break;
-        if (rc != DONE)
-            sleep_ms(100);
+        if (!ready)
+            sleep_ms(50);
     }
-    if (rc != DONE && !interrupted)
+    if (!ready && !interrupted)
         complain("the processes do not answer; see %s and %s/run/*.log", log, home());
     buf_free(&out);
     mem_free(log);
-    return rc;
+    return ready ? DONE : FAILED;
 }
 
 static void instance_stop(struct demo *d)
@@ -402,40 +416,57 @@ static int is_mail(const struct dirent *e)
     return n > 4 && strcmp(e->d_name + n - 4, ".eml") == 0;
 }
 
-static int mails(const char *dir, char first[256])
+/* How many there are, and the newest. */
+static int mails(const char *dir, char newest[256])
 {
     struct dirent **found = NULL;
     int n = scandir(dir, &found, is_mail, alphasort);
 
     if (n > 0)
-        snprintf(first, 256, "%s", found[n - 1]->d_name);
+        snprintf(newest, 256, "%s", found[n - 1]->d_name);
     for (int i = 0; i < n; i++)
         free(found[i]);
     free(found);
     return n;
 }
 
+/* The log tells which notices a mail told of. */
+static bool all_mails_sent(struct demo *d)
+{
+    struct buf alerts = {0}, notices = {0};
+    bool all = QUIET(d, &notices, "event", "ls", "--type", "embargo.Notice", "--json") == DONE &&
+               QUIET(d, &alerts, "event", "ls", "--stream", "alert.out", "--json") == DONE &&
+               told_all(slice_buf(&alerts), slice_buf(&notices));
+
+    buf_free(&alerts);
+    buf_free(&notices);
+    return all;
+}
+
 static int mail_show(struct demo *d)
 {
     char *dir = mem_printf("%s/mail", d->dir), name[256] = "";
     struct buf mail = {0}, text = {0};
-    int n = 0;
+    bool all = false;
 
     headline("a mail, as the receiving server got it");
-    for (int ms = 0; ms < MAIL_MS && !interrupted && (n = mails(dir, name)) <= 0; ms += 50)
-        sleep_ms(50);
+    for (int64_t began = now_ms(); !interrupted && now_ms() - began < MAIL_MS; sleep_ms(50))
+        if ((all = all_mails_sent(d)))
+            break;
+    int n = mails(dir, name);
     char *path = mem_printf("%s/%s", dir, name);
-    if (n > 0 && file_read(path, &mail)) {
+    if (all && n > 0 && file_read(path, &mail)) {
         letter_show(&text, slice_buf(&mail));
         printf("(%s, the newest of %d)\n%s", path, n, buf_cstr(&text));
     } else {
-        complain("no mail came within %d s; see %s/run/alert.log", MAIL_MS / 1000, home());
+        all = false;
+        complain("not all mails came within %d s; see %s/run/alert.log", MAIL_MS / 1000, home());
     }
     mem_free(path);
     mem_free(dir);
     buf_free(&mail);
     buf_free(&text);
-    return n > 0 ? DONE : FAILED;
+    return all ? DONE : FAILED;
 }
 
 /* Resident memory of its own, in KiB. */
@@ -535,7 +566,7 @@ int demo_run(const struct call *c)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    int rc = dir_make(&d, c->option[OPT_DIR]);
+    int rc = dir_make(&d, c->option[OPT_DEMO_DIR]);
     if (rc == DONE) {
         printf("Chancery, demonstrated in %s\n\n", d.dir);
         rc = show(&d, once);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* event.c - events as they are: listed, shown, published, followed */
+/* event.c - events as they are: listed, followed, shown */
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "adapters/terminal/commands.h"
+#include "adapters/terminal/known.h"
 #include "adapters/terminal/show.h"
 #include "lib/json.h"
 #include "lib/types.h"
@@ -14,69 +14,108 @@ struct listing {
     uint64_t left;
 };
 
+static void list_line(const struct seen *seen)
+{
+    const Core__Envelope *e = seen->event.envelope;
+    char type[160], *when = time_of(seen->received, false);
+    struct buf brief = {0};
+
+    type_short(type, sizeof type, e->type);
+    seen_brief(&brief, seen);
+    printf("%8llu  %s  %-13s %-28s %s %s%s%s\n", (unsigned long long)seen->position, when,
+           e->stream, type, e->seat, e->office, brief.size ? "  " : "", buf_cstr(&brief));
+    buf_free(&brief);
+    mem_free(when);
+}
+
 static bool list_one(void *arg, const struct seen *seen)
 {
     struct listing *l = arg;
 
-    if (l->json) {
+    if (l->json)
         show_json(seen_json(seen));
-    } else {
-        const Core__Envelope *e = seen->event.envelope;
-        char brief[160], *when = time_of(seen->received, false);
-
-        type_short(brief, sizeof brief, e->type);
-        printf("%8llu  %s  %-13s %-28s %s %s\n", (unsigned long long)seen->position, when,
-               e->stream, brief, e->seat, e->office);
-        mem_free(when);
-    }
-    fflush(stdout);
-    return --l->left > 0;
+    else
+        list_line(seen);
+    return fflush(stdout) == 0 && --l->left > 0;
 }
 
-/* A type's full name where a short one was given; the pattern itself otherwise. */
-static const char *type_given(const struct call *c)
+/* A type's full name where a short one was given; the pattern itself otherwise.  A name that cannot
+ * be meant is an error, since nothing would come. */
+static bool types_given(const struct call *c, struct look *look)
 {
-    const ProtobufCMessageDescriptor *type =
-        c->option[OPT_TYPE] ? type_find(known_types, c->option[OPT_TYPE]) : NULL;
+    const char *given = c->option[OPT_TYPE];
+    const ProtobufCMessageDescriptor *type = given ? known_type(given) : NULL;
 
-    return type ? type->name : c->option[OPT_TYPE];
+    look->types[0] = type ? type->name : given;
+    if (!given || type || strchr(given, '*') || (strchr(given, '.') != strrchr(given, '.')))
+        return true;
+    call_usage(c, "--type: not a type that this program knows, nor a full name: %s", given);
+    return false;
 }
 
-static int listing_run(const struct call *c, bool follow)
+static bool streams_given(const struct call *c, struct look *look)
+{
+    const char *given = c->option[OPT_STREAM];
+    size_t n = given ? strcspn(given, "*") : 0;
+
+    look->streams[0] = given;
+    if (!given || ((given[n] == '\0' || given[n + 1] == '\0') && n <= 64 &&
+                   strspn(given, "abcdefghijklmnopqrstuvwxyz0123456789.-") == n && given[0]))
+        return true;
+    call_usage(c, "--stream: not a stream, [a-z0-9.-]{1,64}, nor its beginning with a '*': %s",
+               given);
+    return false;
+}
+
+static bool look_given(const struct call *c, struct look *look, struct listing *listing)
+{
+    look->from = 1;
+    return streams_given(c, look) && types_given(c, look) &&
+           (!c->option[OPT_FROM] || call_position(c, c->option[OPT_FROM], &look->from)) &&
+           call_number(c, OPT_LIMIT, UINT64_MAX, &listing->left);
+}
+
+int event_ls_run(const struct call *c)
 {
     struct listing listing = {.json = c->option[OPT_JSON] != NULL};
-    struct look look = {.streams = {c->option[OPT_STREAM]},
-                        .types = {type_given(c)},
-                        .follow = follow,
-                        .each = list_one,
-                        .arg = &listing};
+    struct look look = {.each = list_one, .arg = &listing};
     struct session s;
 
-    if (!call_number(c, OPT_FROM, 1, &look.from) ||
-        !call_number(c, OPT_LIMIT, UINT64_MAX, &listing.left))
+    if (!look_given(c, &look, &listing))
         return USAGE;
     if (listing.left == 0)
         return DONE;
     int rc = session_open(&s, c);
     if (rc != DONE)
         return rc;
-    if (follow && !c->option[OPT_FROM])
-        look.from = chancery_current(s.client)->head + 1;
-    s.patient = follow;
     progress_end(&s.progress);
     rc = session_look(&s, &look);
     session_close(&s);
     return rc;
 }
 
-int event_ls_run(const struct call *c)
-{
-    return listing_run(c, false);
-}
-
 int watch_run(const struct call *c)
 {
-    return listing_run(c, true);
+    struct listing listing = {.json = c->option[OPT_JSON] != NULL};
+    struct look look = {.follow = true, .each = list_one, .arg = &listing};
+    struct session s;
+
+    if (!look_given(c, &look, &listing))
+        return USAGE;
+    int rc = session_open(&s, c);
+    if (rc != DONE)
+        return rc;
+    if (!c->option[OPT_FROM])
+        look.from = chancery_current(s.client)->head + 1;
+    progress_end(&s.progress);
+    s.patient = true;
+    session_interruptible(&s);
+    if (isatty(STDERR_FILENO))
+        complain("following %s from position %llu; Ctrl-C ends it", chancery_current(s.client)->log,
+                 (unsigned long long)look.from);
+    rc = session_look(&s, &look);
+    session_close(&s);
+    return rc;
 }
 
 /* ---- one event ---- */
@@ -102,6 +141,7 @@ static json_t *signature_json(const struct event *e)
     return object;
 }
 
+/* Indented, a safe line each. */
 static void show_pretty(const char *title, const ProtobufCMessage *message)
 {
     struct buf text = {0};
@@ -117,6 +157,83 @@ static void show_pretty(const char *title, const ProtobufCMessage *message)
         mem_free(shown);
     }
     buf_free(&text);
+}
+
+static void show_time(const char *label, int64_t us)
+{
+    char *text = us ? time_of(us, true) : mem_str("");
+
+    show_line(label, "%s", text);
+    mem_free(text);
+}
+
+static void show_recipients(const char *label, Core__Recipient *const list[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *kind = enum_of(&core__recipient_kind__descriptor, (int)list[i]->kind);
+        show_line(i ? "" : label, "%s %s", kind, list[i]->name);
+        mem_free(kind);
+    }
+}
+
+static void show_handling(const Core__Handling *h)
+{
+    char *label = enum_of(&core__label__descriptor, (int)h->label);
+
+    show_line("label", "%s%s%s", label, h->no_forward ? ", not to be forwarded" : "",
+              h->personal_data ? ", personal data" : "");
+    show_recipients("to", h->recipients, h->n_recipients);
+    show_recipients("released to", h->release_to, h->n_release_to);
+    show_time("kept until", h->retain_until);
+    mem_free(label);
+}
+
+static void show_relations(const Core__Envelope *e)
+{
+    show_line("case", "%s", e->case_id);
+    for (size_t i = 0; i < e->n_references; i++)
+        show_line(i ? "" : "references", "%llu%s%s", (unsigned long long)e->references[i]->position,
+                  e->references[i]->log[0] ? " of " : "", e->references[i]->log);
+    if (e->in_reply_to)
+        show_line("in reply to", "%llu", (unsigned long long)e->in_reply_to->position);
+    if (e->of)
+        show_line("answers", "%llu, %u of %u", (unsigned long long)e->cause, e->ordinal + 1, e->of);
+    for (size_t i = 0; i < e->n_parts; i++) {
+        const Core__PartRef *p = e->parts[i];
+        char *hash = hex_of(p->sha256, 0);
+        struct buf size = {0};
+        text_size(&size, p->size);
+        show_line(i ? "" : "parts", "%s, %s, %s%s", p->name, p->media_type, buf_cstr(&size),
+                  p->sealed ? ", sealed" : "");
+        show_line("", "%s", hash);
+        buf_free(&size);
+        mem_free(hash);
+    }
+}
+
+static void show_envelope(const Core__Envelope *e)
+{
+    char *kind = enum_of(&core__kind__descriptor, (int)e->kind);
+    char *mode = enum_of(&core__mode__descriptor, (int)e->mode);
+    char id[37] = "";
+
+    if (e->id.len == ID_SIZE)
+        id_text(id, e->id.data);
+    show_line("stream", "%s, event %llu of %s there", e->stream, (unsigned long long)e->seat_seq,
+              e->seat);
+    show_line("by", "%s %s%s%s", e->office, e->seat, e->acting_for[0] ? " for " : "",
+              e->acting_for);
+    show_line("id", "%s", id);
+    show_line("kind", "%s, %s", kind, mode);
+    show_handling(e->handling);
+    show_line("marking", "%s", e->marking);
+    show_relations(e);
+    show_time("created", e->created);
+    show_time("effective", e->effective);
+    show_time("due", e->due);
+    show_time("expires", e->expires);
+    mem_free(kind);
+    mem_free(mode);
 }
 
 static bool show_one(void *arg, const struct seen *seen)
@@ -139,11 +256,12 @@ static bool show_one(void *arg, const struct seen *seen)
         show_line("signed with", "key %s, leaf %u of %u in its batch", key, s->leaf_index + 1,
                   s->tree_size);
         show_line("envelope hash", "%s", hash);
-        show_pretty("envelope", &seen->event.envelope->base);
+        show_envelope(seen->event.envelope);
         if (seen->body)
             show_pretty(seen->type->name, seen->body);
         else
-            printf("\npayload of an unknown type, %zu bytes\n", seen->event.payload.size);
+            printf("\n%s, a type that this program does not know, %zu bytes\n",
+                   seen->event.envelope->type, seen->event.payload.size);
     }
     mem_free(received);
     mem_free(key);
@@ -164,123 +282,9 @@ int event_show_run(const struct call *c)
         return rc;
     progress_end(&s.progress);
     rc = session_look(&s, &look);
-    if (rc == DONE && !show.found) {
-        complain("there is no event at position %s that this seat may read", c->argument[0]);
-        rc = FAILED;
-    }
+    if (rc == DONE && !show.found)
+        rc = session_fail(&s, "there is no event at position %s that this seat may read",
+                          c->argument[0]);
     session_close(&s);
-    return rc;
-}
-
-/* ---- publishing ---- */
-
-static bool input_read(const char *name, struct buf *out)
-{
-    FILE *in = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
-    bool ok = in != NULL;
-
-    for (size_t n = 1; ok && n && out->size <= 4u * PAYLOAD_MOST;) {
-        size_t before = out->size;
-        n = fread(buf_grow(out, 65536), 1, 65536, in);
-        out->size = before + n;
-    }
-    if (!ok || ferror(in)) {
-        complain("%s: %s", name, strerror(errno));
-        ok = false;
-    }
-    if (in && in != stdin)
-        fclose(in);
-    return ok;
-}
-
-/* "exercise" with the enum's prefix, in capitals; 0 when there is no such value. */
-static int enum_value(const ProtobufCEnumDescriptor *type, const char *prefix, const char *word)
-{
-    char name[64];
-    size_t n = (size_t)snprintf(name, sizeof name, "%s%s", prefix, word);
-
-    for (size_t i = 0; i < n && i < sizeof name; i++)
-        name[i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 'a' + 'A' : name[i]);
-    const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value_by_name(type, name);
-    return value ? value->value : 0;
-}
-
-static int event_of_call(const struct call *c, struct chancery_event *event)
-{
-    const char *mode = c->option[OPT_MODE], *label = c->option[OPT_LABEL];
-
-    event->stream = c->option[OPT_STREAM];
-    if (!event->stream || !c->option[OPT_TYPE]) {
-        complain("--stream and --type are needed; see `chancery event publish --help`");
-        return USAGE;
-    }
-    if (mode)
-        event->mode = enum_value(&core__mode__descriptor, "MODE_", mode);
-    if (label)
-        event->label = enum_value(&core__label__descriptor, "LABEL_", label);
-    if ((mode && !event->mode) || (label && !event->label)) {
-        complain("there is no such %s; see `chancery event publish --help`",
-                 mode && !event->mode ? "mode" : "label");
-        return USAGE;
-    }
-    if (c->option[OPT_ID] && !id_parse(event->id, c->option[OPT_ID])) {
-        complain("--id %s: not a UUID of the form 8-4-4-4-12", c->option[OPT_ID]);
-        return USAGE;
-    }
-    return DONE;
-}
-
-static int payload_of_file(const struct call *c, const ProtobufCMessageDescriptor *type,
-                           struct buf *payload)
-{
-    struct arena *arena = arena_new(16 << 20);
-    struct buf text = {0}, why = {0};
-    int rc = input_read(c->argument[0], &text) ? DONE : FAILED;
-
-    if (rc == DONE) {
-        const ProtobufCMessage *m = json_to_message(type, slice_buf(&text), arena, &why);
-        if (m) {
-            size_t size = protobuf_c_message_get_packed_size(m);
-            protobuf_c_message_pack(m, buf_grow(payload, size));
-        } else {
-            complain("%s: %s", c->argument[0], buf_cstr(&why));
-            rc = FAILED;
-        }
-    }
-    buf_free(&text);
-    buf_free(&why);
-    arena_free(arena);
-    return rc;
-}
-
-int event_publish_run(const struct call *c)
-{
-    struct chancery_event event = {0};
-    struct buf payload = {0};
-    uint64_t position;
-    struct session s;
-    int rc = event_of_call(c, &event);
-    if (rc != DONE)
-        return rc;
-    const ProtobufCMessageDescriptor *type = type_find(known_types, c->option[OPT_TYPE]);
-    if (!type) {
-        complain("--type %s: not a type that this program knows", c->option[OPT_TYPE]);
-        return USAGE;
-    }
-    rc = payload_of_file(c, type, &payload);
-    if (rc == DONE)
-        rc = session_open(&s, c);
-    if (rc == DONE) {
-        event.type = type->name;
-        event.payload = payload.data;
-        event.payload_size = payload.size;
-        rc = session_publish(&s, &event, &position);
-        session_close(&s);
-        if (rc == DONE && c->option[OPT_JSON])
-            show_json(json_pack("{s:I}", "position", (json_int_t)position));
-        else if (rc == DONE)
-            printf("recorded at position %llu\n", (unsigned long long)position);
-    }
-    buf_free(&payload);
     return rc;
 }

@@ -128,9 +128,9 @@ static void show_listed(const Sanctions__ListedParty *p)
     mem_free(type);
 }
 
-static int show_party(const Embargo__Party *p, const char *reference)
+static void show_party(const Embargo__Party *p, const char *given)
 {
-    char *snapshot = hex_of(p->snapshot, 12);
+    char *snapshot = hex_of(p->snapshot, 12), *reference = safe(given);
 
     if (p->party)
         show_listed(p->party);
@@ -145,7 +145,23 @@ static int show_party(const Embargo__Party *p, const char *reference)
     else
         printf("%s is not in force\n", reference);
     mem_free(snapshot);
-    return p->listed ? DONE : FAILED;
+    mem_free(reference);
+}
+
+/* --at, 0 = now; what the log does not hold yet nobody can tell. */
+static bool at_given(const struct call *c, uint64_t *at)
+{
+    *at = 0;
+    return !c->option[OPT_AT] || call_position(c, c->option[OPT_AT], at);
+}
+
+static int at_check(struct session *s, uint64_t at)
+{
+    uint64_t head = chancery_current(s->client)->head;
+
+    return at <= head ? DONE
+                      : session_fail(s, "position %llu is not in the log yet: it ends at %llu",
+                                     (unsigned long long)at, (unsigned long long)head);
 }
 
 int list_show_run(const struct call *c)
@@ -156,17 +172,22 @@ int list_show_run(const struct call *c)
 
     question.list = list_of(c);
     question.reference = c->argument[0];
-    if (!call_number(c, OPT_AT, 0, &question.at))
+    if (!at_given(c, &question.at))
         return USAGE;
     int rc = session_open(&s, c);
     if (rc != DONE)
         return rc;
-    rc = session_ask(&s, "embargo", &question.base, &embargo__party__descriptor, &answer);
+    rc = at_check(&s, question.at);
+    if (rc == DONE)
+        rc = session_ask(&s, "embargo", &question.base, &embargo__party__descriptor, &answer);
     progress_end(&s.progress);
+    const Embargo__Party *party = answer;
     if (rc == DONE && c->option[OPT_JSON])
-        show_message(answer);
+        show_message(&party->base);
     else if (rc == DONE)
-        rc = show_party(answer, c->argument[0]);
+        show_party(party, c->argument[0]);
+    if (rc == DONE && !party->listed)
+        rc = FAILED;
     session_close(&s);
     return rc;
 }
@@ -187,25 +208,22 @@ static void show_changes(Embargo__FieldChange *const changes[], size_t n)
     }
 }
 
-static void show_history(const Embargo__History *h)
+static void show_history(const Embargo__HistoryLine *l)
 {
-    for (size_t i = 0; i < h->n_lines; i++) {
-        const Embargo__HistoryLine *l = h->lines[i];
-        char *kind = l->number ? enum_of(&embargo__notice_kind__descriptor, (int)l->kind)
-                               : mem_str("baseline");
-        char *standing = enum_of(&embargo__standing__descriptor, (int)l->standing);
-        char *stamp = safe(l->generated_text);
+    char *kind =
+        l->number ? enum_of(&embargo__notice_kind__descriptor, (int)l->kind) : mem_str("baseline");
+    char *standing = enum_of(&embargo__standing__descriptor, (int)l->standing);
+    char *stamp = safe(l->generated_text);
 
-        printf("position %-8llu%s", (unsigned long long)l->position, kind);
-        if (l->number)
-            printf(", notice %llu, %s%s", (unsigned long long)l->number, standing,
-                   l->withdrawn ? ", withdrawn" : "");
-        printf(", list of %s\n", stamp);
-        show_changes(l->changes, l->n_changes);
-        mem_free(kind);
-        mem_free(standing);
-        mem_free(stamp);
-    }
+    printf("position %-8llu%s", (unsigned long long)l->position, kind);
+    if (l->number)
+        printf(", notice %llu, %s%s", (unsigned long long)l->number, standing,
+               l->withdrawn ? ", withdrawn" : "");
+    printf(", list of %s\n", stamp);
+    show_changes(l->changes, l->n_changes);
+    mem_free(kind);
+    mem_free(standing);
+    mem_free(stamp);
 }
 
 int list_history_run(const struct call *c)
@@ -219,16 +237,18 @@ int list_history_run(const struct call *c)
         return rc;
     question.list = list_of(c);
     question.reference = c->argument[0];
-    progress_end(&s.progress);
     do {
         rc = session_ask(&s, "embargo", &question.base, &embargo__history__descriptor, &answer);
+        progress_end(&s.progress);
         if (rc != DONE)
             break;
         const Embargo__History *h = answer;
-        if (c->option[OPT_JSON])
-            show_message(&h->base);
-        else
-            show_history(h);
+        for (size_t i = 0; i < h->n_lines; i++) {
+            if (c->option[OPT_JSON])
+                show_message(&h->lines[i]->base);
+            else
+                show_history(h->lines[i]);
+        }
         question.cursor = h->cursor;
     } while (question.cursor[0]);
     session_close(&s);
@@ -250,39 +270,58 @@ static void add_party(struct table *t, const Embargo__PartyLine *p)
     mem_free(type);
 }
 
+/* Asks page by page; into the table, or as JSON where there is none. */
+static int parties_each(struct session *s, Embargo__ListParties *question, struct table *t)
+{
+    const void *answer = NULL;
+    uint64_t n = 0;
+    int rc;
+
+    do {
+        rc = session_ask(s, "embargo", &question->base, &embargo__parties__descriptor, &answer);
+        if (rc != DONE)
+            return rc;
+        const Embargo__Parties *page = answer;
+        for (size_t i = 0; i < page->n_parties; i++) {
+            if (t)
+                add_party(t, page->parties[i]);
+            else
+                show_message(&page->parties[i]->base);
+        }
+        n += page->n_parties;
+        progress_step(&s->progress, "listing", n, page->total);
+        question->cursor = page->cursor;
+    } while (question->cursor[0]);
+    if (n == 0 && question->committee[0])
+        return session_fail(s,
+                            "no entry of a committee '%s' is in force; `chancery list status` names"
+                            " the committees",
+                            question->committee);
+    return DONE;
+}
+
 int list_ls_run(const struct call *c)
 {
     static const char *const head[] = {"REFERENCE", "COMMITTEE", "TYPE", "STANDING", "NAME", NULL};
     Embargo__ListParties question = EMBARGO__LIST_PARTIES__INIT;
-    const void *answer = NULL;
     struct session s;
 
-    if (!call_number(c, OPT_AT, 0, &question.at))
+    if (!at_given(c, &question.at))
         return USAGE;
     int rc = session_open(&s, c);
     if (rc != DONE)
         return rc;
-    struct table *t = table_new(head);
+    struct table *t = c->option[OPT_JSON] ? NULL : table_new(head);
     question.list = list_of(c);
     question.committee = c->option[OPT_COMMITTEE] ? c->option[OPT_COMMITTEE] : "";
-    do {
-        rc = session_ask(&s, "embargo", &question.base, &embargo__parties__descriptor, &answer);
-        if (rc != DONE)
-            break;
-        const Embargo__Parties *page = answer;
-        for (size_t i = 0; i < page->n_parties; i++) {
-            if (c->option[OPT_JSON])
-                show_message(&page->parties[i]->base);
-            else
-                add_party(t, page->parties[i]);
-        }
-        progress_step(&s.progress, "listing", table_rows(t), page->total);
-        question.cursor = page->cursor;
-    } while (question.cursor[0]);
+    rc = at_check(&s, question.at);
+    if (rc == DONE)
+        rc = parties_each(&s, &question, t);
     progress_end(&s.progress);
-    if (rc == DONE && !c->option[OPT_JSON])
+    if (rc == DONE && t)
         table_print(t, stdout);
-    table_free(t);
+    if (t)
+        table_free(t);
     session_close(&s);
     return rc;
 }

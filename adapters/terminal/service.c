@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* service.c - how the service fares, who is seated, which worker failed on what; and keys */
+/* service.c - how the service fares, and which worker failed on what */
 #include <stdlib.h>
 
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/show.h"
 #include "chancery/core/v1/answers.pb-c.h"
 #include "chancery/core/v1/frames.pb-c.h"
-#include "chancery/core/v1/registry.pb-c.h"
 #include "chancery/embargo/v1/embargo.pb-c.h"
 #include "lib/err.h"
 #include "lib/json.h"
-#include "lib/sign.h"
 
 static const int64_t answer_for = INT64_C(30) * 1000000;
 
@@ -31,10 +29,9 @@ static void on_status(void *arg, int err, const char *text, const void *status, 
     if (err == 0)
         f->answer =
             core__status__unpack(arena_allocator(f->s->arena), size, (const uint8_t *)status);
-    if (!f->answer) {
-        complain("%s: %s", err_code(err ? err : ERR_MALFORMED), text ? text : err_text(err));
-        f->status = FAILED;
-    }
+    if (!f->answer)
+        f->status = session_fail(f->s, "%s: %s", err_code(err ? err : ERR_MALFORMED),
+                                 text ? text : err_text(err));
 }
 
 static int status_fetch(struct session *s, const Core__Status **out)
@@ -42,13 +39,11 @@ static int status_fetch(struct session *s, const Core__Status **out)
     struct fetching f = {.s = s};
     int rc = chancery_status(s->client, on_status, &f);
 
-    if (rc < 0) {
-        complain("cannot ask for the status: %s", err_text(rc));
-        return FAILED;
-    }
+    if (rc < 0)
+        return session_fail(s, "cannot ask for the status: %s", err_text(rc));
     rc = session_wait(s, &f.done, answer_for);
     if (rc == FAILED)
-        complain("the broker does not tell its status");
+        session_fail(s, "the broker does not tell its status");
     *out = f.answer;
     return rc == DONE ? f.status : rc;
 }
@@ -101,9 +96,9 @@ static int failures_find(struct session *s, struct failures *f)
 static void show_failures(const struct failures *f)
 {
     for (size_t i = 0; i < f->n; i++)
-        printf("failed          %s: input %llu (%s), %u deaths; chancery worker retry %llu\n",
-               f->list[i].stream, (unsigned long long)f->list[i].input, f->list[i].type,
-               f->list[i].deaths, (unsigned long long)f->list[i].input);
+        show_line("failed", "%s: input %llu (%s), %u deaths; chancery worker retry %llu",
+                  f->list[i].stream, (unsigned long long)f->list[i].input, f->list[i].type,
+                  f->list[i].deaths, (unsigned long long)f->list[i].input);
 }
 
 static json_t *failures_json(const struct failures *f)
@@ -256,7 +251,8 @@ int worker_ls_run(const struct call *c)
 
 struct retrying {
     uint64_t request;
-    const char *type; /* of the first answer */
+    const ProtobufCMessageDescriptor *type; /* of the last answer; NULL = none yet, or unknown */
+    bool answered;
     char code[128];
 };
 
@@ -266,14 +262,30 @@ static bool retry_answered(void *arg, const struct seen *seen)
 
     if (seen->event.envelope->cause != r->request)
         return true;
-    r->type = seen->type ? seen->type->name : "";
+    r->answered = true;
+    r->type = seen->type;
     if (seen->type == &core__request_refused__descriptor && seen->body)
         snprintf(r->code, sizeof r->code, "%s",
                  ((const Core__RequestRefused *)(const void *)seen->body)->code);
     return seen->event.envelope->ordinal + 1 < seen->event.envelope->of;
 }
 
-static int retry(struct session *s, const struct failure *f)
+static int retry_tell(const struct retrying *r, uint64_t input, bool json)
+{
+    bool fatal = r->type == &core__worker_failed__descriptor;
+    const char *outcome = fatal ? "failed" : r->code[0] ? "refused" : "decided";
+
+    if (json)
+        show_json(json_pack("{s:I, s:I, s:s, s:s}", "input", (json_int_t)input, "request",
+                            (json_int_t)r->request, "outcome", outcome, "code", r->code));
+    else
+        printf("input %llu was %s, asked at position %llu%s%s\n", (unsigned long long)input,
+               fatal ? "fatal to the worker again" : outcome, (unsigned long long)r->request,
+               r->code[0] ? ": " : "", r->code);
+    return fatal ? FAILED : DONE;
+}
+
+static int retry(struct session *s, const struct failure *f, bool json)
 {
     Core__RetryInput request = CORE__RETRY_INPUT__INIT;
     struct retrying r = {0};
@@ -284,7 +296,7 @@ static int retry(struct session *s, const struct failure *f)
     snprintf(in, sizeof in, "%.*s.in", (int)(dot - f->stream), f->stream);
     int rc = session_request(s, in, &request.base, NULL, &r.request);
     if (rc != DONE)
-        return rc;
+        return rc == FAILED ? session_unpublished(s) : rc;
     struct look look = {.streams = {f->stream},
                         .from = r.request + 1,
                         .follow = true,
@@ -292,17 +304,11 @@ static int retry(struct session *s, const struct failure *f)
                         .each = retry_answered,
                         .arg = &r};
     rc = session_look(s, &look);
-    if (rc == FAILED && !r.type)
-        complain("no answer yet; the request is recorded at position %llu",
-                 (unsigned long long)r.request);
-    if (rc != DONE)
-        return rc;
-    if (strcmp(r.type, core__worker_failed__descriptor.name) == 0)
-        rc = FAILED;
-    printf("input %llu was %s, asked at position %llu%s%s\n", (unsigned long long)f->input,
-           rc == DONE ? "decided" : "fatal to the worker again", (unsigned long long)r.request,
-           r.code[0] ? ": refused: " : "", r.code);
-    return rc;
+    if (rc == FAILED && !r.answered)
+        session_fail(s, "no answer yet; the request is recorded at position %llu",
+                     (unsigned long long)r.request);
+    progress_end(&s->progress);
+    return rc == DONE ? retry_tell(&r, f->input, json) : rc;
 }
 
 int worker_retry_run(const struct call *c)
@@ -321,231 +327,13 @@ int worker_retry_run(const struct call *c)
     for (size_t i = 0; i < failures.n; i++)
         if (failures.list[i].input == input)
             found = &failures.list[i];
-    progress_end(&s.progress);
     if (rc == DONE && found)
-        rc = retry(&s, found);
-    else if (rc == DONE) {
-        complain("no worker failed on position %llu; `chancery worker ls` shows those that did",
-                 (unsigned long long)input);
-        rc = FAILED;
-    }
+        rc = retry(&s, found, c->option[OPT_JSON] != NULL);
+    else if (rc == DONE)
+        rc = session_fail(
+            &s, "no worker failed on position %llu; `chancery worker ls` shows those that did",
+            (unsigned long long)input);
     mem_free(failures.list);
     session_close(&s);
     return rc;
-}
-
-/* ---- the head of the log ---- */
-
-struct heading {
-    bool done;
-    int status;
-    uint64_t head;
-    char *checkpoint;
-};
-
-static void on_head(void *arg, int err, uint64_t head, const char *checkpoint)
-{
-    struct heading *h = arg;
-
-    h->done = true;
-    h->head = head;
-    if (err < 0) {
-        complain("%s: %s", err_code(err), err_text(err));
-        h->status = FAILED;
-    } else {
-        h->checkpoint = mem_str(checkpoint ? checkpoint : "");
-    }
-}
-
-int log_head_run(const struct call *c)
-{
-    struct heading h = {0};
-    struct session s;
-    int rc = session_open(&s, c);
-
-    if (rc != DONE)
-        return rc;
-    if (chancery_head(s.client, on_head, &h) < 0)
-        rc = FAILED;
-    else
-        rc = session_wait(&s, &h.done, answer_for);
-    progress_end(&s.progress);
-    if (rc == DONE)
-        rc = h.status;
-    if (rc == DONE && c->option[OPT_JSON])
-        show_json(json_pack("{s:I, s:s}", "head", (json_int_t)h.head, "checkpoint", h.checkpoint));
-    else if (rc == DONE)
-        printf("head %llu\n\n%s", (unsigned long long)h.head, h.checkpoint);
-    mem_free(h.checkpoint);
-    session_close(&s);
-    return rc;
-}
-
-/* ---- seats ---- */
-
-struct seat {
-    char name[65], office[130], about[256];
-    int kind;
-    unsigned keys, revoked;
-};
-
-struct seating {
-    struct seat *list;
-    size_t n;
-    char administrator[65];
-};
-
-static struct seat *seat_find(struct seating *g, const char *name)
-{
-    for (size_t i = 0; i < g->n; i++)
-        if (strcmp(g->list[i].name, name) == 0)
-            return &g->list[i];
-    return NULL;
-}
-
-static void seat_admit(struct seating *g, const Core__SeatAdmitted *a)
-{
-    struct seat *seat = seat_find(g, a->seat);
-
-    if (!seat) {
-        g->list = mem_grow(g->list, (g->n + 1) * sizeof *g->list);
-        seat = &g->list[g->n++];
-        *seat = (struct seat){.keys = strcmp(a->seat, g->administrator) == 0};
-    }
-    snprintf(seat->name, sizeof seat->name, "%s", a->seat);
-    snprintf(seat->office, sizeof seat->office, "%s", a->office);
-    snprintf(seat->about, sizeof seat->about, "%s", a->name);
-    seat->kind = (int)a->kind;
-}
-
-static bool seats_gather(void *arg, const struct seen *seen)
-{
-    struct seating *g = arg;
-    const void *body = seen->body;
-    struct seat *seat;
-
-    if (!body)
-        return true;
-    if (seen->type == &core__log_founded__descriptor)
-        snprintf(g->administrator, sizeof g->administrator, "%s",
-                 ((const Core__LogFounded *)body)->administrator);
-    else if (seen->type == &core__seat_admitted__descriptor)
-        seat_admit(g, body);
-    else if (seen->type == &core__key_added__descriptor &&
-             (seat = seat_find(g, ((const Core__KeyAdded *)body)->seat)))
-        seat->keys++;
-    else if (seen->type == &core__key_revoked__descriptor &&
-             (seat = seat_find(g, ((const Core__KeyRevoked *)body)->seat)))
-        seat->revoked++;
-    return true;
-}
-
-static void seats_show(const struct seating *g, bool json)
-{
-    static const char *const head[] = {"SEAT", "OFFICE", "KIND", "KEYS", "REVOKED", "NAME", NULL};
-    struct table *t = table_new(head);
-
-    for (size_t i = 0; i < g->n; i++) {
-        const struct seat *seat = &g->list[i];
-        char *kind = enum_of(&core__seat_kind__descriptor, seat->kind);
-        if (json) {
-            show_json(json_pack("{s:s, s:s, s:s, s:i, s:i, s:s}", "seat", seat->name, "office",
-                                seat->office, "kind", kind, "keys", (int)seat->keys, "revoked",
-                                (int)seat->revoked, "name", seat->about));
-        } else {
-            table_cell(t, "%s", seat->name);
-            table_cell(t, "%s", seat->office);
-            table_cell(t, "%s", kind);
-            table_cell(t, "%u", seat->keys);
-            table_cell(t, "%u", seat->revoked);
-            table_cell(t, "%s", seat->about);
-        }
-        mem_free(kind);
-    }
-    if (!json)
-        table_print(t, stdout);
-    table_free(t);
-}
-
-int seat_ls_run(const struct call *c)
-{
-    struct seating g = {0};
-    struct look look = {.streams = {"registry"}, .each = seats_gather, .arg = &g};
-    struct session s;
-    int rc = session_open(&s, c);
-
-    if (rc != DONE)
-        return rc;
-    rc = session_look(&s, &look);
-    progress_end(&s.progress);
-    if (rc == DONE)
-        seats_show(&g, c->option[OPT_JSON] != NULL);
-    mem_free(g.list);
-    session_close(&s);
-    return rc;
-}
-
-/* ---- keys ---- */
-
-int key_new_run(const struct call *c)
-{
-    struct seat_key key;
-    const char *seat = c->option[OPT_SEAT], *office = c->option[OPT_OFFICE];
-
-    if (!seat || !office || !identifier_valid(seat) || !office_valid(office)) {
-        complain("--seat IDENTIFIER and --office PARTY/NAME are needed;"
-                 " see `chancery key new --help`");
-        return USAGE;
-    }
-    seat_key_make(&key, seat, office);
-    int rc = seat_key_write(&key, c->argument[0]);
-    seat_key_clear(&key);
-    if (rc < 0) {
-        complain("%s: %s", c->argument[0], err_text(rc));
-        return FAILED;
-    }
-    printf("made the keys of %s for %s in %s; `chancery key show` prints their public halves\n",
-           seat, office, c->argument[0]);
-    return DONE;
-}
-
-static void show_key(const char *label, const uint8_t public_key[KEY_SIZE])
-{
-    char hex[2 * KEY_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
-    uint8_t fingerprint[KEY_ID_SIZE];
-    struct buf words = {0};
-
-    key_id(fingerprint, public_key);
-    hex_encode(hex, public_key, KEY_SIZE);
-    hex_encode(id, fingerprint, KEY_ID_SIZE);
-    text_words(&words, slice_of(fingerprint, KEY_ID_SIZE));
-    show_line(label, "%s", hex);
-    show_line("  fingerprint", "%s  %s", id, buf_cstr(&words));
-    buf_free(&words);
-}
-
-int key_show_run(const struct call *c)
-{
-    struct seat_key key;
-    struct buf why = {0};
-    int rc = seat_key_read(&key, c->argument[0], &why);
-
-    if (rc < 0) {
-        complain("%s", buf_cstr(&why));
-    } else if (c->option[OPT_JSON]) {
-        char curve[2 * KEY_SIZE + 1], sign[2 * KEY_SIZE + 1];
-        hex_encode(curve, key.curve_public, KEY_SIZE);
-        hex_encode(sign, key.sign_public, KEY_SIZE);
-        show_json(json_pack("{s:s, s:s, s:s, s:s}", "seat", key.seat, "office", key.office, "curve",
-                            curve, "ed25519", sign));
-    } else {
-        show_line("seat", "%s", key.seat);
-        show_line("office", "%s", key.office);
-        show_key("transport key", key.curve_public);
-        show_key("signature key", key.sign_public);
-    }
-    if (rc == 0)
-        seat_key_clear(&key);
-    buf_free(&why);
-    return rc < 0 ? FAILED : DONE;
 }

@@ -1,65 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "adapters/terminal/session.h"
 
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "chancery/alert/v1/alert.pb-c.h"
-#include "chancery/clock/v1/clock.pb-c.h"
-#include "chancery/core/v1/answers.pb-c.h"
-#include "chancery/core/v1/registry.pb-c.h"
-#include "chancery/embargo/v1/embargo.pb-c.h"
-#include "chancery/sanctions/v1/sanctions.pb-c.h"
+#include "adapters/terminal/known.h"
+#include "adapters/terminal/text.h"
 #include "lib/err.h"
 #include "lib/scan.h"
-#include "lib/types.h"
 
 enum { SECOND = 1000000, TICK_MS = 100, ARENA = 64 << 20, EVENT_ARENA = 16 << 20 };
-static const int64_t reach = 5 * SECOND, publish_for = 30 * SECOND, ask_for = 30 * SECOND;
-
-const ProtobufCMessageDescriptor *const known_types[] = {
-    &core__log_founded__descriptor,
-    &core__party_added__descriptor,
-    &core__office_added__descriptor,
-    &core__seat_admitted__descriptor,
-    &core__key_added__descriptor,
-    &core__key_revoked__descriptor,
-    &core__access_rule__descriptor,
-    &core__refusals_counted__descriptor,
-    &core__request_refused__descriptor,
-    &core__rules_adopted__descriptor,
-    &core__worker_failed__descriptor,
-    &core__retry_input__descriptor,
-    &sanctions__import_list__descriptor,
-    &sanctions__party_published__descriptor,
-    &sanctions__parties_gone__descriptor,
-    &sanctions__snapshot_published__descriptor,
-    &sanctions__imported__descriptor,
-    &sanctions__unchanged__descriptor,
-    &sanctions__import_refused__descriptor,
-    &embargo__confirm_snapshot__descriptor,
-    &embargo__reject_snapshot__descriptor,
-    &embargo__baseline__descriptor,
-    &embargo__notice__descriptor,
-    &embargo__editorial_notice__descriptor,
-    &embargo__editorial_detail__descriptor,
-    &embargo__snapshot_taken__descriptor,
-    &embargo__snapshot_set_aside__descriptor,
-    &embargo__snapshot_confirmed__descriptor,
-    &embargo__snapshot_rejected__descriptor,
-    &clock__wake_at__descriptor,
-    &clock__wake_cancel__descriptor,
-    &clock__due__descriptor,
-    &alert__sent__descriptor,
-    &alert__failed__descriptor,
-    &alert__rule_adopted__descriptor,
-    NULL,
-};
+static const int64_t reach = 5 * SECOND, publish_for = 30 * SECOND, ask_for = 10 * SECOND,
+                     ask_again = SECOND / 5;
 
 /* ---- opening, waiting, closing ---- */
 
 static int64_t now(void)
 {
     return (int64_t)(uv_hrtime() / 1000);
+}
+
+int session_fail(struct session *s, const char *format, ...)
+{
+    struct buf text = {0};
+    va_list args;
+
+    va_start(args, format);
+    text_safe_args(&text, format, args);
+    va_end(args);
+    progress_end(&s->progress);
+    complain("%s", buf_cstr(&text));
+    buf_free(&text);
+    return FAILED;
+}
+
+/* The end of a pipe shows when nothing is written too. */
+static bool nobody_reads(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP);
+}
+
+static void tell_waiting(struct session *s)
+{
+    bool waits = s->patient && s->gone && now() - s->gone > SECOND;
+
+    if (waits && !s->told)
+        complain("the broker does not answer; waiting for it");
+    else if (s->told && !s->gone)
+        complain("the broker is back");
+    s->told = waits || (s->told && s->gone);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -71,24 +65,49 @@ static void on_tick(uv_timer_t *timer)
         s->gone = 0;
     else if (!s->gone)
         s->gone = now();
+    tell_waiting(s);
     s->late = s->deadline && now() > s->deadline;
+    if (s->endless && nobody_reads())
+        s->interrupted = true;
 }
 
 int session_wait(struct session *s, const bool *done, int64_t patience)
 {
     s->deadline = patience ? now() + patience : 0;
     s->late = false;
-    while (!*done) {
+    while (!*done && !s->interrupted) {
         if (s->late)
             return FAILED;
         if (s->gone && !s->patient && now() - s->gone > reach) {
-            complain("the broker does not answer at %s; start it with `chancery up --dir %s`",
-                     s->settings.endpoint, s->settings.dir);
+            session_fail(s,
+                         "the broker does not answer at %s; start it with `chancery up --dir %s`",
+                         s->settings.endpoint, s->settings.dir);
             return UNREACHABLE;
         }
         uv_run(&s->loop, UV_RUN_ONCE);
     }
     return DONE;
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct session *s = signal->data;
+
+    (void)number;
+    s->interrupted = true;
+}
+
+void session_interruptible(struct session *s)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+
+    signal(SIGPIPE, SIG_IGN); /* a write tells */
+    s->endless = true;
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    }
 }
 
 static int settings_find(struct session *s, const struct call *c)
@@ -105,10 +124,8 @@ static int settings_find(struct session *s, const struct call *c)
                  " `chancery init DIR`",
                  buf_cstr(&why));
     buf_free(&why);
-    if (rc == 0 && seat && !identifier_valid(seat)) {
-        complain("--seat %s: not an identifier, [A-Za-z0-9._-]{1,64}", seat);
-        return USAGE;
-    }
+    if (rc == 0 && seat && !identifier_valid(seat))
+        return call_usage(c, "--seat %s: not an identifier, [A-Za-z0-9._-]{1,64}", seat);
     if (rc == 0 && seat) {
         mem_free(s->settings.seat);
         mem_free(s->settings.key_file);
@@ -155,7 +172,7 @@ int session_open(struct session *s, const struct call *c)
     s->arena = arena_new(ARENA);
     progress_begin(&s->progress, "connecting");
     if (chancery_open(&s->client, &s->loop, &options, why) != 0) {
-        complain("%s", why);
+        session_fail(s, "%s", why);
         s->client = NULL;
         session_close(s);
         return FAILED;
@@ -183,6 +200,8 @@ void session_close(struct session *s)
         return;
     progress_end(&s->progress);
     uv_close((uv_handle_t *)&s->timer, NULL); /* it looks at the client */
+    for (size_t i = 0; s->endless && i < 2; i++)
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
     if (s->client)
         chancery_close(s->client, on_closed, s);
     while (s->client && !s->closed)
@@ -196,47 +215,55 @@ void session_close(struct session *s)
 
 /* ---- publishing ---- */
 
-struct publishing {
-    struct session *session;
-    bool done;
-    int status;
-    uint64_t position;
-};
+void published_take(struct published *p, const struct chancery_result *result, size_t i)
+{
+    bool recorded = result->outcome == CHANCERY_RECORDED;
+
+    *p = (struct published){.outcome = result->outcome};
+    if (recorded) {
+        p->position = result->positions[i];
+        p->received = result->received[i];
+        return;
+    }
+    snprintf(p->code, sizeof p->code, "%s", result->code);
+    snprintf(p->text, sizeof p->text, "%s", result->text);
+    snprintf(p->field, sizeof p->field, "%s", result->field ? result->field : "");
+}
 
 static void on_published(void *arg, const struct chancery_result *result)
 {
-    struct publishing *p = arg;
+    struct session *s = arg;
 
-    p->done = true;
-    p->status = result->outcome == CHANCERY_RECORDED ? DONE : FAILED;
-    p->session->part_missing = result->outcome == CHANCERY_REFUSED &&
-                               strcmp(result->code, err_code(ERR_PART_MISSING)) == 0;
-    if (result->outcome == CHANCERY_RECORDED)
-        p->position = result->positions[0];
-    else if (result->outcome == CHANCERY_REFUSED)
-        complain("refused, nothing was recorded: %s: %s%s%s", result->code, result->text,
-                 result->field && result->field[0] ? ": " : "", result->field ? result->field : "");
-    else
-        complain("it is not known whether this was recorded; look with `chancery event ls`");
+    s->published_done = true;
+    published_take(&s->published, result, 0);
 }
 
-int session_publish(struct session *s, const struct chancery_event *event, uint64_t *position)
+int session_publish(struct session *s, const struct chancery_event *event)
 {
-    struct publishing p = {.session = s};
-    int rc = chancery_publish(s->client, event, 1, on_published, &p);
+    s->published_done = false;
+    int rc = chancery_publish(s->client, event, 1, on_published, s);
 
     if (rc < 0) {
-        complain("cannot publish: %s", err_text(rc));
+        const struct chancery_result result = {
+            .outcome = CHANCERY_REFUSED, .code = err_code(rc), .text = err_text(rc)};
+        on_published(s, &result);
         return FAILED;
     }
-    int status = session_wait(s, &p.done, publish_for + reach);
-    if (status != DONE) {
-        if (status == FAILED)
-            complain("the broker does not confirm; look with `chancery event ls`");
-        return status;
-    }
-    *position = p.position;
-    return p.status;
+    rc = session_wait(s, &s->published_done, 0);
+    if (rc != DONE)
+        return rc;
+    return s->published.outcome == CHANCERY_RECORDED ? DONE : FAILED;
+}
+
+int session_unpublished(struct session *s)
+{
+    const struct published *p = &s->published;
+
+    if (p->outcome == CHANCERY_REFUSED)
+        return session_fail(s, "refused, nothing was recorded: %s: %s%s%s", p->code, p->text,
+                            p->field[0] ? ": " : "", p->field);
+    return session_fail(s,
+                        "it is not known whether this was recorded; look with `chancery event ls`");
 }
 
 int session_request(struct session *s, const char *stream, const ProtobufCMessage *message,
@@ -254,8 +281,9 @@ int session_request(struct session *s, const char *stream, const ProtobufCMessag
     };
 
     protobuf_c_message_pack(message, payload);
-    int rc = session_publish(s, &event, position);
+    int rc = session_publish(s, &event);
     mem_free(payload);
+    *position = s->published.position;
     return rc;
 }
 
@@ -264,62 +292,84 @@ int session_request(struct session *s, const char *stream, const ProtobufCMessag
 struct asking {
     struct session *s;
     const ProtobufCMessageDescriptor *type;
-    bool done;
+    bool done, folding; /* the worker still reads the log */
     int status;
     const void *answer;
 };
+
+static const void *answer_unpack(struct asking *a, const char *type, struct slice bytes)
+{
+    char where[128];
+    int err = 0;
+
+    if (strcmp(type, a->type->name) != 0) {
+        session_fail(a->s, "the answer is of another type: %s", type);
+        return NULL;
+    }
+    const void *answer = scan_unpack(a->type, bytes, a->s->arena, &err, where);
+    if (!answer)
+        session_fail(a->s, "the answer cannot be read: %s: %s", where, err_text(err));
+    return answer;
+}
 
 static void on_answered(void *arg, int err, const char *code, const char *text, const char *type,
                         const void *payload, size_t size, uint64_t as_of)
 {
     struct asking *a = arg;
-    struct slice bytes = slice_of(payload, size);
-    char where[128];
 
     (void)as_of;
     a->done = true;
+    a->folding = err == ERR_FOLDING;
     a->status = FAILED;
-    if (err < 0) {
-        complain("%s: %s", code ? code : err_code(err), text ? text : err_text(err));
-    } else if (strcmp(type, core__request_refused__descriptor.name) == 0) {
-        const Core__RequestRefused *refused = (const Core__RequestRefused *)scan_unpack(
-            &core__request_refused__descriptor, bytes, a->s->arena, &err, where);
-        complain("%s: %s", refused ? refused->code : "refused", refused ? refused->text : "");
-    } else if (strcmp(type, a->type->name) != 0) {
-        complain("the answer is of another type: %s", type);
-    } else {
-        a->answer = scan_unpack(a->type, bytes, a->s->arena, &err, where);
+    if (err == 0) {
+        a->answer = answer_unpack(a, type, slice_of(payload, size));
         a->status = a->answer ? DONE : FAILED;
-        if (!a->answer)
-            complain("the answer cannot be read: %s: %s", where, err_text(err));
+    } else if (!a->folding) {
+        session_fail(a->s, "%s: %s%s", code ? code : err_code(err), text ? text : err_text(err),
+                     err == ERR_SERVICE ? " See `chancery status`" : "");
     }
+}
+
+static int ask(struct asking *a, const char *service, const ProtobufCMessage *question,
+               int64_t patience)
+{
+    size_t size = protobuf_c_message_get_packed_size(question);
+    uint8_t *payload = mem_new(size);
+
+    a->done = a->folding = false;
+    protobuf_c_message_pack(question, payload);
+    int rc = chancery_ask(a->s->client, service, question->descriptor->name, payload, size, 0,
+                          patience, on_answered, a);
+    mem_free(payload);
+    if (rc < 0)
+        return session_fail(a->s, "cannot ask: %s", err_text(rc));
+    rc = session_wait(a->s, &a->done, 0);
+    return rc == DONE ? a->status : rc;
 }
 
 int session_ask(struct session *s, const char *service, const ProtobufCMessage *question,
                 const ProtobufCMessageDescriptor *type, const void **answer)
 {
     struct asking a = {.s = s, .type = type};
-    size_t size = protobuf_c_message_get_packed_size(question);
-    uint8_t *payload = mem_new(size);
+    int64_t until = now() + ask_for;
+    bool never = false;
+    int rc;
 
-    protobuf_c_message_pack(question, payload);
-    int rc = chancery_ask(s->client, service, question->descriptor->name, payload, size, 0, ask_for,
-                          on_answered, &a);
-    mem_free(payload);
-    if (rc < 0) {
-        complain("cannot ask: %s", err_text(rc));
-        return FAILED;
+    progress_step(&s->progress, "waiting for an answer", 0, 0);
+    while ((rc = ask(&a, service, question, until - now())) == FAILED && a.folding) {
+        if (now() >= until)
+            return session_fail(s, "%s: %s", err_code(ERR_FOLDING), err_text(ERR_FOLDING));
+        if (session_wait(s, &never, ask_again) == UNREACHABLE)
+            return UNREACHABLE;
     }
-    int status = session_wait(s, &a.done, ask_for + reach);
-    if (status != DONE)
-        return status;
     *answer = a.answer;
-    return a.status;
+    return rc;
 }
 
 /* ---- reading ---- */
 
 struct looking {
+    struct session *session;
     const struct look *look;
     struct arena *arena;
     bool done, ended;
@@ -339,13 +389,12 @@ static int on_record(void *arg, const struct chancery_record *r)
     err = event_open(&seen.event, slice_of(r->event, r->event_size),
                      slice_of(r->payload, r->payload_size), l->arena, where);
     if (err < 0) {
-        complain("position %llu cannot be read: %s: %s", (unsigned long long)r->position, where,
-                 err_text(err));
+        l->status = session_fail(l->session, "position %llu cannot be read: %s: %s",
+                                 (unsigned long long)r->position, where, err_text(err));
         l->done = true;
-        l->status = FAILED;
         return 1;
     }
-    seen.type = type_find(known_types, seen.event.envelope->type);
+    seen.type = known_type(seen.event.envelope->type);
     if (seen.type)
         seen.body = scan_unpack(seen.type, seen.event.payload, l->arena, &err, where);
     if (!l->look->each(l->look->arg, &seen))
@@ -366,10 +415,9 @@ static void on_ended(void *arg, int err, const char *text)
 {
     struct looking *l = arg;
 
-    if (err < 0 && !l->done) {
-        complain("cannot read: %s: %s", err_code(err), text ? text : err_text(err));
-        l->status = FAILED;
-    }
+    if (err < 0 && !l->done)
+        l->status = session_fail(l->session, "cannot read: %s: %s", err_code(err),
+                                 text ? text : err_text(err));
     l->done = l->ended = true;
 }
 
@@ -384,7 +432,7 @@ static size_t count(const char *const *words, size_t most)
 
 int session_look(struct session *s, const struct look *look)
 {
-    struct looking l = {.look = look, .arena = arena_new(EVENT_ARENA)};
+    struct looking l = {.session = s, .look = look, .arena = arena_new(EVENT_ARENA)};
     struct chancery_reading *reading = NULL;
     struct chancery_read_options options = {
         .from = look->from,
@@ -399,9 +447,8 @@ int session_look(struct session *s, const struct look *look)
     int rc = chancery_read(s->client, &options, &reading);
 
     if (rc < 0) {
-        complain("cannot read: %s", err_text(rc));
         arena_free(l.arena);
-        return FAILED;
+        return session_fail(s, "cannot read: %s", err_text(rc));
     }
     int status = session_wait(s, &l.done, look->follow ? look->patience : 0);
     if (!l.ended)

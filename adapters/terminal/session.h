@@ -14,18 +14,32 @@
 #include "lib/envelope.h"
 #include "lib/settings.h"
 
+struct published { /* what became of an event */
+    enum chancery_outcome outcome;
+    uint64_t position; /* when recorded */
+    int64_t received;
+    char code[64], text[512], field[128]; /* when not */
+};
+/* Of event `i` of those that were published together. */
+void published_take(struct published *p, const struct chancery_result *result, size_t i);
+
 struct session {
     uv_loop_t loop;
     uv_timer_t timer;
+    uv_signal_t signals[2];
     struct settings settings;
     struct chancery *client;
     struct arena *arena; /* of answers; reset by nobody until session_close */
     struct progress progress;
-    int64_t deadline;  /* of what is waited for; 0 = for ever */
-    int64_t gone;      /* since when there is no connection; 0 = there is one */
-    bool patient;      /* goes on waiting without a connection (watch) */
-    bool late, closed; /* the deadline passed; the client is gone */
-    bool part_missing; /* why the last event was refused: its part is to be put again */
+    int64_t deadline;           /* of what is waited for; 0 = for ever */
+    int64_t gone;               /* since when there is no connection; 0 = there is one */
+    bool patient;               /* goes on waiting without a connection (watch) */
+    bool told;                  /* that it waits for the broker */
+    bool endless;               /* goes on until it is interrupted, or nobody reads its output */
+    bool interrupted;           /* what is waited for need not come any more */
+    bool late, closed;          /* the deadline passed; the client is gone */
+    struct published published; /* the last event */
+    bool published_done;
 };
 
 /* DONE, USAGE, FAILED, or UNREACHABLE when no broker answers within 5 s. */
@@ -33,16 +47,25 @@ int session_open(struct session *s, const struct call *c);
 void session_close(struct session *s); /* all zero is fine */
 
 /* Runs the loop until *done: DONE, FAILED when `patience` (microseconds, 0 = for ever) is over, or
- * UNREACHABLE when the broker is gone for 5 s. */
+ * UNREACHABLE when the broker is gone for 5 s.  DONE also when it was interrupted. */
 int session_wait(struct session *s, const bool *done, int64_t patience);
+/* From now on SIGINT, SIGTERM and the end of who reads standard output interrupt what is waited
+ * for, instead of ending the process. */
+void session_interruptible(struct session *s);
+/* Clears the progress and complains; returns FAILED. */
+int session_fail(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Publishes one event: its position. */
-int session_publish(struct session *s, const struct chancery_event *event, uint64_t *position);
-/* Packs the message and publishes it to the stream. */
+/* Publishes one event: s->published tells what became of it.  DONE only when it was recorded;
+ * nothing is complained about but that the broker is gone. */
+int session_publish(struct session *s, const struct chancery_event *event);
+/* Complains that the event was refused, or may be recorded or not; returns FAILED. */
+int session_unpublished(struct session *s);
+/* Packs the message and publishes it to the stream: its position. */
 int session_request(struct session *s, const char *stream, const ProtobufCMessage *message,
                     const struct chancery_part *part, uint64_t *position);
 
-/* The answer lies in the session's arena. */
+/* The answer lies in the session's arena.  Waits up to 10 s for a worker that starts or still reads
+ * the log. */
 int session_ask(struct session *s, const char *service, const ProtobufCMessage *question,
                 const ProtobufCMessageDescriptor *type, const void **answer);
 
@@ -64,6 +87,3 @@ struct look {                          /* which events */
 };
 /* DONE also when `each` had enough. */
 int session_look(struct session *s, const struct look *look);
-
-/* The types that this program knows. */
-extern const ProtobufCMessageDescriptor *const known_types[];

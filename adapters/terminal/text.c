@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "adapters/terminal/text.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 #include <utf8proc.h>
@@ -46,6 +45,19 @@ void text_safe(struct buf *out, const char *s)
         s += n;
         left -= n;
     }
+}
+
+void text_safe_args(struct buf *out, const char *format, va_list args)
+{
+    struct buf raw = {0};
+    va_list again;
+
+    va_copy(again, args);
+    size_t n = (size_t)vsnprintf(NULL, 0, format, args) + 1;
+    vsnprintf((char *)buf_grow(&raw, n), n, format, again);
+    va_end(again);
+    text_safe(out, (const char *)raw.data);
+    buf_free(&raw);
 }
 
 size_t text_width(const char *s)
@@ -180,18 +192,13 @@ struct table *table_new(const char *const head[])
 
 void table_cell(struct table *t, const char *format, ...)
 {
-    struct buf raw = {0}, safe = {0};
-    va_list args, again;
+    struct buf safe = {0};
+    va_list args;
 
     va_start(args, format);
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    text_safe_args(&safe, format, args);
     va_end(args);
-    vsnprintf((char *)buf_grow(&raw, (size_t)n + 1), (size_t)n + 1, format, again);
-    va_end(again);
-    text_safe(&safe, (const char *)raw.data);
     cell_add(t, &safe);
-    buf_free(&raw);
     buf_free(&safe);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "lib/slice.h"
@@ -15,6 +16,9 @@
 /* Appends the text with control, format and bidi characters, unassigned ones and bad bytes shown as
  * escapes.  U+200C and U+200D stay: Persian and Indic names are spelt with them. */
 void text_safe(struct buf *out, const char *s);
+/* The same of what printf would print. */
+void text_safe_args(struct buf *out, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* Columns that the text takes. */
 size_t text_width(const char *s);
 

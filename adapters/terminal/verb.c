@@ -8,17 +8,41 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapters/terminal/help.h"
+#include "adapters/terminal/near.h"
+#include "adapters/terminal/text.h"
 #include "lib/mem.h"
+
+/* ---- complaining ---- */
+
+/* What a peer or a file says is in it too. */
+static void complain_args(const char *format, va_list args)
+{
+    struct buf safe = {0};
+
+    text_safe_args(&safe, format, args);
+    fprintf(stderr, "chancery: %s\n", buf_cstr(&safe));
+    buf_free(&safe);
+}
 
 void complain(const char *format, ...)
 {
     va_list args;
 
-    fputs("chancery: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    complain_args(format, args);
     va_end(args);
-    fputc('\n', stderr);
+}
+
+int call_usage(const struct call *c, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    complain_args(format, args);
+    va_end(args);
+    help_synopsis(c->verb, stderr);
+    return USAGE;
 }
 
 char *program_beside(const char *name)
@@ -33,225 +57,85 @@ char *program_beside(const char *name)
     return mem_printf("%s/%s", self, name);
 }
 
-/* ---- help ---- */
+/* ---- options ---- */
 
-static bool takes(const struct verb *v, size_t option)
+bool verb_takes(const struct verb *v, size_t option)
 {
     return v->options >> option & 1;
-}
-
-static void synopsis(const struct verb *v, FILE *out)
-{
-    fprintf(out, "chancery %s%s%s%s%s", v->noun, v->verb[0] ? " " : "", v->verb,
-            v->arguments[0] ? " " : "", v->arguments);
-    for (size_t i = 0; i < OPTIONS; i++)
-        if (takes(v, i))
-            fprintf(out, " [--%s%s%s]", option_rows[i].name, option_rows[i].argument ? " " : "",
-                    option_rows[i].argument ? option_rows[i].argument : "");
-}
-
-static void help_verb(const struct verb *v, FILE *out)
-{
-    fputs("usage: ", out);
-    synopsis(v, out);
-    fprintf(out, "\n\n%s\n", v->help);
-    for (size_t i = 0; i < OPTIONS; i++)
-        if (takes(v, i))
-            fprintf(out, "%s  --%s %-*s%s\n", v->options & ((UINT64_C(1) << i) - 1) ? "" : "\n",
-                    option_rows[i].name, (int)(20 - strlen(option_rows[i].name)),
-                    option_rows[i].argument ? option_rows[i].argument : "", option_rows[i].help);
-}
-
-static void help_all(FILE *out)
-{
-    fputs("usage: chancery NOUN [VERB] [ARGUMENT...] [--OPTION...]\n\n", out);
-    for (const struct verb *v = verbs; v->noun; v++) {
-        char name[40];
-
-        snprintf(name, sizeof name, "%s %s", v->noun, v->verb);
-        fprintf(out, "  %-18s%s\n", name, v->help);
-    }
-    fputs("\n`chancery NOUN VERB --help` tells more.  Exit codes: 0 ok, 1 failed, 2 usage,\n"
-          "3 unreachable; `list import` also 4: the snapshot was set aside.\n",
-          out);
-}
-
-static void man_text(const char *s, FILE *out)
-{
-    for (; *s; s++) {
-        if (strchr("_*\\#.-", *s))
-            fputc('\\', out);
-        fputc(*s, out);
-    }
-}
-
-static void man(FILE *out)
-{
-    fputs("chancery(1)\n\n# NAME\n\nchancery - coordination service for official notices\n\n"
-          "# SYNOPSIS\n\n*chancery* _NOUN_ [_VERB_] [_ARGUMENT_...] [--_OPTION_...]\n\n# VERBS\n",
-          out);
-    for (const struct verb *v = verbs; v->noun; v++) {
-        fprintf(out, "\n*%s%s%s* ", v->noun, v->verb[0] ? " " : "", v->verb);
-        man_text(v->arguments, out);
-        fputs("\n\t", out);
-        man_text(v->help, out);
-        for (size_t i = 0, first = 1; i < OPTIONS; i++) {
-            if (!takes(v, i))
-                continue;
-            fprintf(out, "%s*\\-\\-%s*", first ? ".\n\tOptions: " : ", ", option_rows[i].name);
-            first = 0;
-        }
-        fputs(".\n", out);
-    }
-    fputs("\n# OPTIONS\n", out);
-    for (size_t i = 0; i < OPTIONS; i++) {
-        const struct option_row *o = &option_rows[i];
-        fprintf(out, "\n*\\-\\-%s*%s%s%s\n\t", o->name, o->argument ? " _" : "",
-                o->argument ? o->argument : "", o->argument ? "_" : "");
-        man_text(o->help, out);
-        fputs(".\n", out);
-    }
-    fputs("\n# EXIT STATUS\n\n0 ok, 1 failed, 2 usage, 3 the broker cannot be reached; "
-          "*list import* also 4:\nthe snapshot was set aside and waits for a person.\n\n"
-          "# ENVIRONMENT\n\n*CHANCERY_DIR*\n\tThe instance's directory where neither "
-          "\\-\\-dir nor \\-\\-config is given.\n",
-          out);
-}
-
-static const struct verb *verb_find(const char *noun, const char *verb)
-{
-    for (const struct verb *v = verbs; v->noun; v++)
-        if (strcmp(v->noun, noun) == 0 && (!v->verb[0] || (verb && strcmp(v->verb, verb) == 0)))
-            return v;
-    return NULL;
-}
-
-/* The verbs of a noun; false when there are none. */
-static bool help_noun(const char *noun, FILE *out)
-{
-    bool any = false;
-
-    for (const struct verb *v = verbs; v->noun; v++) {
-        if (strcmp(v->noun, noun) != 0)
-            continue;
-        fputs(any ? "       " : "usage: ", out);
-        synopsis(v, out);
-        fprintf(out, "\n           %s\n", v->help);
-        any = true;
-    }
-    return any;
-}
-
-int help_run(const struct call *c)
-{
-    const char *noun = c->argument[0], *verb = c->argument[1];
-    const struct verb *v = noun ? verb_find(noun, verb) : NULL;
-
-    if (c->option[OPT_MAN])
-        man(stdout);
-    else if (!noun)
-        help_all(stdout);
-    else if (v && (verb || !v->verb[0]))
-        help_verb(v, stdout);
-    else if (verb || !help_noun(noun, stdout)) {
-        complain("there is no '%s%s%s'; `chancery help` lists what there is", noun, verb ? " " : "",
-                 verb ? verb : "");
-        return USAGE;
-    }
-    return DONE;
-}
-
-/* ---- completion ---- */
-
-static void completion_options(const struct verb *v, FILE *out)
-{
-    for (size_t i = 0; i < OPTIONS; i++)
-        if (takes(v, i))
-            fprintf(out, " --%s", option_rows[i].name);
-    if (!v->program)
-        fputs(" --help", out);
-}
-
-int completion_run(const struct call *c)
-{
-    FILE *out = stdout;
-
-    (void)c;
-    fputs("# completion of chancery for bash\n"
-          "_chancery()\n{\n"
-          "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=\n"
-          "    case $before in\n"
-          "    --dir) COMPREPLY=($(compgen -d -- \"$word\")); return ;;\n"
-          "    --config) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
-          "    esac\n"
-          "    if [ \"$COMP_CWORD\" = 1 ]; then\n        words=\"",
-          out);
-    for (const struct verb *v = verbs; v->noun; v++)
-        if (v == verbs || strcmp(v->noun, v[-1].noun) != 0)
-            fprintf(out, "%s%s", v == verbs ? "" : " ", v->noun);
-    fputs("\"\n    elif [ \"$COMP_CWORD\" = 2 ]; then\n        case ${COMP_WORDS[1]} in\n", out);
-    for (const struct verb *v = verbs; v->noun; v++) {
-        if (v == verbs || strcmp(v->noun, v[-1].noun) != 0)
-            fprintf(out, "        %s) words=\"", v->noun);
-        fprintf(out, "%s ", v->verb);
-        if (!v->verb[0])
-            completion_options(v, out);
-        if (!v[1].noun || strcmp(v->noun, v[1].noun) != 0)
-            fputs("\" ;;\n", out);
-    }
-    fputs("        esac\n    else\n        case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n", out);
-    for (const struct verb *v = verbs; v->noun; v++) {
-        fprintf(out, "        \"%s %s\"%s) words=\"", v->noun, v->verb, v->verb[0] ? "" : "*");
-        completion_options(v, out);
-        fputs("\" ;;\n", out);
-    }
-    fputs("        esac\n    fi\n"
-          "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-          "    [ ${#COMPREPLY[@]} = 0 ] && COMPREPLY=($(compgen -f -- \"$word\"))\n"
-          "}\ncomplete -o filenames -F _chancery chancery\n",
-          out);
-    return DONE;
-}
-
-/* ---- calling ---- */
-
-static int usage(const struct verb *v, const char *what, const char *word)
-{
-    complain("%s: %s", what, word);
-    fputs("usage: ", stderr);
-    synopsis(v, stderr);
-    fputc('\n', stderr);
-    return USAGE;
 }
 
 static int option_find(const struct verb *v, const char *name, size_t size)
 {
     for (size_t i = 0; i < OPTIONS; i++)
-        if (takes(v, i) && strlen(option_rows[i].name) == size &&
+        if (verb_takes(v, i) && strlen(option_rows[i].name) == size &&
             strncmp(option_rows[i].name, name, size) == 0)
             return (int)i;
     return -1;
 }
 
+static int option_missing(const struct call *c, const char *word)
+{
+    const char *meant = NULL;
+    size_t best = SIZE_MAX;
+
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const char *name = option_rows[i].name;
+        size_t d = near_distance(word + 2, name);
+        if (!verb_takes(c->verb, i) || !near_enough(word + 2, name) || d >= best)
+            continue;
+        best = d;
+        meant = name;
+    }
+    return call_usage(c, "no such option: %s%s%s%s", word, meant ? "; did you mean --" : "",
+                      meant ? meant : "", meant ? "?" : "");
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+    size_t n = strlen(value);
+
+    for (const char *at = choices; at; at = strchr(at, ' ')) {
+        at += *at == ' ';
+        if (n && strncmp(at, value, n) == 0 && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
 /* One option; *at stands on it, and afterwards on the last word of it. */
 static int option_take(struct call *c, char ***at)
 {
-    const char *word = **at + 2, *value = strchr(word, '=');
-    int o = option_find(c->verb, word, value ? (size_t)(value - word) : strlen(word));
+    const char *word = **at, *value = strchr(word, '=');
+    int o = option_find(c->verb, word + 2, value ? (size_t)(value - word - 2) : strlen(word + 2));
 
     if (o < 0)
-        return usage(c->verb, "no such option", **at);
+        return option_missing(c, word);
     if (c->option[o])
-        return usage(c->verb, "given twice", **at);
+        return call_usage(c, "given twice: %s", word);
     if (!option_rows[o].argument) {
         c->option[o] = "";
-        return value ? usage(c->verb, "takes no value", **at) : DONE;
+        return value ? call_usage(c, "takes no value: %s", word) : DONE;
     }
     if (!value && !(*at)[1])
-        return usage(c->verb, "a value is missing behind", **at);
+        return call_usage(c, "a value is missing behind: %s", word);
     c->option[o] = value ? value + 1 : *++*at;
+    const char *choices = option_rows[o].choices;
+    if (choices && !is_choice(choices, c->option[o]))
+        return call_usage(c, "--%s is one of: %s; not '%s'", option_rows[o].name, choices,
+                          c->option[o]);
     return DONE;
 }
+
+static int check_needed(const struct call *c)
+{
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (c->verb->needed >> i & 1 && !c->option[i])
+            return call_usage(c, "an option is missing: --%s %s", option_rows[i].name,
+                              option_rows[i].argument);
+    return DONE;
+}
+
+/* ---- calling ---- */
 
 static int call_read(struct call *c, char **words)
 {
@@ -264,13 +148,13 @@ static int call_read(struct call *c, char **words)
         else if (options && strncmp(*words, "--", 2) == 0)
             rc = option_take(c, &words);
         else if (c->n_arguments == c->verb->most)
-            rc = usage(c->verb, "one argument too many", *words);
+            rc = call_usage(c, "one argument too many: %s", *words);
         else
             c->argument[c->n_arguments++] = *words;
     }
     if (rc == DONE && c->n_arguments < c->verb->least)
-        rc = usage(c->verb, "an argument is missing", c->verb->arguments);
-    return rc;
+        rc = call_usage(c, "an argument is missing: %s", c->verb->arguments);
+    return rc == DONE ? check_needed(c) : rc;
 }
 
 /* Becomes the other program; returns only when that failed. */
@@ -301,21 +185,37 @@ static bool asks_help(char **words)
     return false;
 }
 
-static int usage_of_words(char **argv)
+static int call_run(struct call *c, char **words)
 {
-    if (!argv[1]) {
+    int rc;
+
+    if (asks_help(words)) {
+        help_verb(c->verb, stdout);
+        return DONE;
+    }
+    rc = call_read(c, words);
+    if (rc != DONE)
+        return rc;
+    return c->verb->program ? hand_over(c->verb, words) : c->verb->run(c);
+}
+
+/* Without a verb that there is. */
+static int run_none(char **argv)
+{
+    const char *noun = argv[1], *verb = noun && argv[2] && argv[2][0] != '-' ? argv[2] : NULL;
+
+    if (!noun) {
         help_all(stderr);
         return USAGE;
     }
-    if (help_noun(argv[1], stderr))
-        return USAGE;
-    complain("there is no '%s'; `chancery help` lists what there is", argv[1]);
-    return USAGE;
+    if (!verb && argv[2] && asks_help(argv + 2) && help_noun(noun, stdout))
+        return DONE;
+    return !verb && help_noun(noun, stderr) ? USAGE : help_missing(noun, verb);
 }
 
-int verb_main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    struct call c = {0};
+    struct call c = {.verb = argc > 1 ? verb_find(argv[1], argv[2]) : NULL};
 
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts("chancery " CHANCERY_VERSION);
@@ -325,27 +225,22 @@ int verb_main(int argc, char **argv)
         help_all(stdout);
         return DONE;
     }
-    c.verb = argc > 1 ? verb_find(argv[1], argv[2]) : NULL;
-    if (!c.verb && argc == 3 && asks_help(argv + 2))
-        return help_noun(argv[1], stdout) ? DONE : usage_of_words(argv);
-    if (!c.verb)
-        return usage_of_words(argv);
-    char **words = argv + (c.verb->verb[0] ? 3 : 2);
-    if (c.verb->program)
-        return hand_over(c.verb, words);
-    if (asks_help(words)) {
-        help_verb(c.verb, stdout);
-        return DONE;
-    }
-    int rc = call_read(&c, words);
-    if (rc == DONE)
-        rc = c.verb->run(&c);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        complain("cannot write the output: %s", strerror(errno));
-        return FAILED;
-    }
-    return rc;
+    return c.verb ? call_run(&c, argv + (c.verb->verb[0] ? 3 : 2)) : run_none(argv);
 }
+
+int verb_main(int argc, char **argv)
+{
+    int rc = run(argc, argv);
+
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return rc;
+    if (errno == EPIPE) /* who read it has enough */
+        return rc;
+    complain("cannot write the output: %s", strerror(errno));
+    return FAILED;
+}
+
+/* ---- numbers ---- */
 
 static bool number_parse(const char *text, uint64_t *out)
 {
@@ -361,7 +256,7 @@ bool call_number(const struct call *c, enum option o, uint64_t fallback, uint64_
     *out = fallback;
     if (!c->option[o] || number_parse(c->option[o], out))
         return true;
-    usage(c->verb, "not a whole number", c->option[o]);
+    call_usage(c, "--%s: not a whole number: %s", option_rows[o].name, c->option[o]);
     return false;
 }
 
@@ -369,6 +264,6 @@ bool call_position(const struct call *c, const char *text, uint64_t *out)
 {
     if (number_parse(text, out) && *out > 0)
         return true;
-    usage(c->verb, "not a position (1, 2, 3 ...)", text);
+    call_usage(c, "not a position (1, 2, 3 ...): %s", text);
     return false;
 }

@@ -1,48 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb.h - one table of verbs: it gives the help, the errors of usage, the man page and the
- * completion
+ * completion, of verbs that other programs run too
  */
 #pragma once
 
+#include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum {
     DONE = 0,
     FAILED = 1,
     USAGE = 2,
     UNREACHABLE = 3,
-    SET_ASIDE = 4, /* `list import`: a person must look at the snapshot */
+    SET_ASIDE = 4, /* `list import`, `list diff`: a person must look at the snapshot */
 };
 
-enum option {
-    OPT_DIR,
-    OPT_CONFIG,
-    OPT_SEAT,
-    OPT_JSON,
-    OPT_LIST,
-    OPT_AT,
-    OPT_COMMITTEE,
-    OPT_REASON,
-    OPT_STREAM,
-    OPT_TYPE,
-    OPT_FROM,
-    OPT_LIMIT,
-    OPT_ID,
-    OPT_MODE,
-    OPT_LABEL,
-    OPT_OFFICE,
-    OPT_VERBOSE,
-    OPT_ONCE,
-    OPT_MAN,
-    OPTIONS,
+enum option { /* in the order in which help shows them: a verb's own, then those of many */
+              OPT_LIST,
+              OPT_AT,
+              OPT_COMMITTEE,
+              OPT_REASON,
+              OPT_INTO, /* --stream of what is published */
+              OPT_OF_TYPE,
+              OPT_NDJSON,
+              OPT_LABEL,
+              OPT_TO,
+              OPT_KIND,
+              OPT_MODE,
+              OPT_CASE,
+              OPT_REFERENCES,
+              OPT_IN_REPLY_TO,
+              OPT_EXPIRES,
+              OPT_ID,
+              OPT_STREAM,
+              OPT_TYPE,
+              OPT_FROM,
+              OPT_UNTIL,
+              OPT_LIMIT,
+              OPT_LOG,
+              OPT_PARTY,
+              OPT_PARTY_NAME,
+              OPT_FIRST_OFFICE,
+              OPT_FIRST_SEAT,
+              OPT_EXERCISE,
+              OPT_SMTP,
+              OPT_MAIL_FROM,
+              OPT_MAIL_TO,
+              OPT_KEY_SEAT,
+              OPT_KEY_OFFICE,
+              OPT_VERBOSE,
+              OPT_ONCE,
+              OPT_DEMO_DIR,
+              OPT_MAN,
+              OPT_DIR,
+              OPT_CONFIG,
+              OPT_SEAT,
+              OPT_JSON,
+              OPTIONS,
 };
 
 struct option_row {
     const char *name, *argument; /* argument NULL: a flag */
     const char *help;
+    const char *choices; /* what the argument may be, separated by blanks; NULL = anything */
 };
 extern const struct option_row option_rows[OPTIONS];
 
@@ -60,7 +82,12 @@ struct verb {
     const char *arguments;   /* as the synopsis shows them, e.g. "REF" */
     int least, most;         /* how many arguments */
     const char *help;        /* one line */
+    const char *more;        /* a paragraph; NULL = none */
     uint64_t options;        /* bits by enum option */
+    uint64_t needed;         /* those that must be given */
+    const char *json;        /* what --json prints: "one object", or one a line */
+    const char *fields;      /* of it, separated by blanks; or those of a message */
+    const ProtobufCMessageDescriptor *message;
     int (*run)(const struct call *call);
     const char *program, *first; /* of another program: its name and its first argument */
 };
@@ -69,16 +96,17 @@ extern const struct verb verbs[]; /* ended by a row without noun */
 /* Finds the verb, checks options and arguments, runs it; returns the exit status. */
 int verb_main(int argc, char **argv);
 
+bool verb_takes(const struct verb *v, size_t option);
+
 /* The option's whole number in bounds, or the fallback when it is not given; false after an error
  * was printed. */
 bool call_number(const struct call *c, enum option o, uint64_t fallback, uint64_t *out);
 bool call_position(const struct call *c, const char *text, uint64_t *out);
+/* Prints what is wrong with the call and how it is made; returns USAGE. */
+int call_usage(const struct call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints "chancery: ..." on standard error. */
+/* Prints "chancery: ..." on standard error, safely. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Path of a program that lies beside this one; the caller frees it. */
 char *program_beside(const char *name);
-
-int help_run(const struct call *c);
-int completion_run(const struct call *c);

@@ -23,8 +23,6 @@ def block(marker):
 def mask(line):
     line = re.sub(r"/tmp/chancery-demo-\w+|/\S*/(?=instance|un-consolidated)", "DIR", line)
     line = re.sub(r"DIR/", "DIR", line)
-    # one record more where a question came before the worker was ready: RefusalsCounted, in `audit`
-    line = re.sub(r"^ok: 2503 records(, head 2503)?", lambda m: m.group().replace("3", "2"), line)
     return re.sub(r"\b[0-9a-f]{64}\b", "HASH", line).rstrip()
 
 

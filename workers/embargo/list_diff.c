@@ -157,7 +157,10 @@ static int file_read(struct report *r, struct file *file)
     while (waitpid(pid, &status, 0) < 0)
         ;
     good = good && file->known;
-    if (!good && r->code.size == 0)
+    if (!good && r->code.size == 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE)
+        refuse(r, "list.unknown", file->name, 0,
+               "no such list; \"un\" is the one that is read here");
+    else if (!good && r->code.size == 0)
         refuse(r, "list.parser", file->name, 0,
                "the parser ended before the file did; it may ask for too much time or memory");
 out:
@@ -183,26 +186,20 @@ static json_t *json_texts(const char *const texts[], size_t n)
     return array;
 }
 
-static const char *weight_text(bool substantive)
-{
-    return substantive ? "substantive" : "editorial";
-}
-
 static json_t *json_amended(const struct change *change)
 {
     json_t *fields = json_array();
 
     for (size_t i = 0; i < change->comparison.n; i++) {
         const Embargo__FieldChange *f = change->comparison.changes[i];
-        bool substantive = f->weight == EMBARGO__WEIGHT__WEIGHT_SUBSTANTIVE;
         json_array_append_new(fields,
-                              json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", f->name, "source",
-                                        f->source, "weight", weight_text(substantive), "before",
-                                        json_texts(f->before, f->n_before), "after",
-                                        json_texts(f->after, f->n_after)));
+                              json_pack("{s:s, s:s, s:o, s:o}", "name", f->name, "source",
+                                        f->source, "before", json_texts(f->before, f->n_before),
+                                        "after", json_texts(f->after, f->n_after)));
     }
     return json_pack("{s:s, s:s, s:o}", "reference", change->entry->reference, "weight",
-                     weight_text(change->comparison.substantive), "fields", fields);
+                     change->comparison.substantive ? "substantive" : "editorial", "fields",
+                     fields);
 }
 
 /* An amendment by an editorial hand stands beside its own REKEY. */
@@ -399,7 +396,7 @@ static int diff(struct report *r)
 
 static int usage(void)
 {
-    fputs("usage: chancery-list-diff --list LIST OLD NEW [--json]\n", stderr);
+    fputs("usage: chancery-list-diff [--list LIST] OLD NEW [--json]\n", stderr);
     return EXIT_USAGE;
 }
 
@@ -410,7 +407,7 @@ int main(int argc, char **argv)
         {"json", no_argument, NULL, 'j'},
         {0},
     };
-    struct report r = {0};
+    struct report r = {.list_name = "un"};
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -421,7 +418,7 @@ int main(int argc, char **argv)
         else
             return usage();
     }
-    if (!r.list_name || argc - optind != 2)
+    if (argc - optind != 2)
         return usage();
     r.old.name = argv[optind];
     r.new.name = argv[optind + 1];

@@ -33,7 +33,7 @@ void reply_party(const void *state, const ProtobufCMessage *question, struct ans
         return;
     if (!e || e->n_held == 0) {
         answer_refused(out, "reference.unknown", "reference",
-                       "this reference was never on the list; see `chancery list show`");
+                       "this reference was never on the list; see `chancery list ls`");
         return;
     }
     struct arena *arena = arena_new(RENDER_ARENA);
@@ -141,7 +141,7 @@ void reply_history(const void *state, const ProtobufCMessage *question, struct a
         return;
     if (!e || e->n_lines == 0) {
         answer_refused(out, "reference.unknown", "reference",
-                       "this reference was never on the list; see `chancery list show`");
+                       "this reference was never on the list; see `chancery list ls`");
         return;
     }
     struct arena *arena = arena_new(RENDER_ARENA);
