@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(json lib_base proto_embargo)
-chancery_test(text adapter_terminal)
+foreach(name draft near pick text told)
+  chancery_test(${name} adapter_terminal)
+endforeach()
 
 find_program(PYTHON python3 REQUIRED)
 add_test(NAME integration.terminal COMMAND ${PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/integration/terminal.py)
