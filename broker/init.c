@@ -482,12 +482,10 @@ int main(int argc, char **argv)
         .log = "chancery.example/main", .party = "QMA", .office = "secretariat", .seat = "officer"};
 
     umask(077);
-    if (!plan_read(&plan, argc, argv)) {
-        fputs("usage: chancery-init DIR [--OPTION...]; see `chancery help init`\n", stderr);
+    if (!plan_read(&plan, argc, argv) || !plan_check(&plan)) {
+        fputs("usage: chancery init DIR [--OPTION...]; `chancery help init` lists them\n", stderr);
         return EXIT_USAGE;
     }
-    if (!plan_check(&plan))
-        return EXIT_USAGE;
     struct founding *f = mem_new(sizeof *f);
     f->plan = &plan;
     f->registry = registry_new();

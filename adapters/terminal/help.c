@@ -293,7 +293,7 @@ static void man(FILE *out)
         "\n# JSON\n\n"
         "Messages are proto3 JSON: names in lowerCamelCase, 64\\-bit numbers as strings, times in\n"
         "microseconds since 1970 UTC, bytes in base64, fields with their default left out. "
-        "Control\nand bidi characters are escaped. Lines end as they are complete.\n\n"
+        "Control\nand bidi characters are escaped.\n\n"
         "# EXIT STATUS\n\n"
         "*0*\n\tok: what was asked for is done.\n\n"
         "*1*\n\tfailed, refused, not there, or not confirmed: standard error says which.\n\n"

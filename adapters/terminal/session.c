@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "adapters/terminal/session.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "adapters/terminal/known.h"
 #include "adapters/terminal/text.h"
 #include "lib/err.h"
+#include "lib/log.h"
 #include "lib/scan.h"
 
 enum { SECOND = 1000000, TICK_MS = 100, ARENA = 64 << 20, EVENT_ARENA = 16 << 20 };
@@ -35,14 +34,6 @@ int session_fail(struct session *s, const char *format, ...)
     complain("%s", buf_cstr(&text));
     buf_free(&text);
     return FAILED;
-}
-
-/* The end of a pipe shows when nothing is written too. */
-static bool nobody_reads(void)
-{
-    struct pollfd out = {.fd = STDOUT_FILENO};
-
-    return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP);
 }
 
 static void tell_waiting(struct session *s)
@@ -80,8 +71,9 @@ int session_wait(struct session *s, const bool *done, int64_t patience)
             return FAILED;
         if (s->gone && !s->patient && now() - s->gone > reach) {
             session_fail(s,
-                         "the broker does not answer at %s; start it with `chancery up --dir %s`",
-                         s->settings.endpoint, s->settings.dir);
+                         "the broker does not answer at %s; start it with `chancery up --dir %s`,"
+                         " or it does not know the keys of %s",
+                         s->settings.endpoint, s->settings.dir, s->settings.seat);
             return UNREACHABLE;
         }
         uv_run(&s->loop, UV_RUN_ONCE);
@@ -155,6 +147,7 @@ int session_open(struct session *s, const struct call *c)
     bool up = false;
 
     *s = (struct session){0};
+    log_set_level(LOG_ERROR); /* what a person needs to know is complained about here */
     int rc = settings_find(s, c);
     if (rc != DONE) {
         settings_clear(&s->settings);

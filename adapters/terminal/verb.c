@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,13 @@ int call_usage(const struct call *c, const char *format, ...)
     va_end(args);
     help_synopsis(c->verb, stderr);
     return USAGE;
+}
+
+bool nobody_reads(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP);
 }
 
 char *program_beside(const char *name)
@@ -232,9 +240,7 @@ int verb_main(int argc, char **argv)
 {
     int rc = run(argc, argv);
 
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return rc;
-    if (errno == EPIPE) /* who read it has enough */
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || nobody_reads())
         return rc;
     complain("cannot write the output: %s", strerror(errno));
     return FAILED;

@@ -4,9 +4,12 @@
 BUILD_DIR names the build, SOURCE_DIR the source tree (set by ctest). A test is a function; run()
 calls those of a module, prints a line each, and ends with "N passed, N failed, N skipped"."""
 import atexit
+import base64
 import json
 import lzma
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -83,24 +86,49 @@ class Instance:
         self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
         atexit.register(self.down)
 
-    def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE):
+    def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE, env=None):
         command = [tool("chancery"), *arguments]
         if dir:
             command += ["--dir", self.dir]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin)
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin,
+                              env={**os.environ, **(env or {})})
 
     def check(self, *arguments, status=0, **keywords):
-        """Runs and insists on the exit status; returns what was printed."""
+        """Runs and insists on the exit status (None: any); returns what was printed."""
         done = self.run(*arguments, **keywords)
-        assert done.returncode == status, (
+        assert status in (None, done.returncode), (
             f"{' '.join(arguments)}: exit {done.returncode}, expected {status}\n"
             f"{done.stdout}{done.stderr}")
         return done.stdout
 
-    def json(self, *arguments, status=0):
+    def json(self, *arguments, status=0, **keywords):
         """The objects printed with --json, one a line."""
-        out = self.check(*arguments, "--json", status=status)
+        out = self.check(*arguments, "--json", status=status, **keywords)
         return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+    def register(self, name, payload):
+        """An event of the registry, by the administrator."""
+        self.check("event", "publish", "-", "--seat", "administrator", "--stream", "registry",
+                   "--type", f"core.{name}", stdin=json.dumps(payload))
+
+    def admit(self, seat, office, **rules):
+        """Seats somebody in an office of a party of its own; rules={verb: (stream, type)}."""
+        party = office.split("/")[0]
+        key = os.path.join(self.dir, "keys", f"{seat}.key")
+        self.check("key", "new", key, "--seat", seat, "--office", office, dir=False)
+        public = self.json("key", "show", key, dir=False)[0]
+        self.register("PartyAdded", {"party": party, "kind": "PARTY_KIND_STATE"})
+        self.register("OfficeAdded", {"office": office, "clearance": "LABEL_RED"})
+        self.register("SeatAdmitted", {"seat": seat, "office": office, "kind": "SEAT_KIND_PERSON"})
+        for kind in ("curve", "ed25519"):
+            self.register("KeyAdded", {
+                "seat": seat, "kind": f"KEY_KIND_{kind.upper()}", "name": f"keys/{seat}.key",
+                "publicKey": base64.b64encode(bytes.fromhex(public[kind])).decode()})
+        for verb, (stream, name) in rules.items():
+            self.register("AccessRule", {
+                "rule": f"{seat}-{verb}", "effect": "EFFECT_ALLOW", "subject": seat,
+                "subjectKind": "SUBJECT_KIND_SEAT", "verbs": [f"VERB_{verb.upper()}"],
+                "stream": stream, "type": name})
 
     def up(self):
         log = open(os.path.join(self.root, "up.log"), "ab")
@@ -154,6 +182,25 @@ class Instance:
         target = os.path.join(scratch(), "copy")
         shutil.copytree(self.dir, target, ignore=shutil.ignore_patterns("*.sock"))
         return target
+
+
+class Terminal:
+    """A pseudo-terminal: give `child` to a process, and see what it shows there."""
+
+    def __init__(self):
+        self.parent, self.child = pty.openpty()
+        self.seen = ""
+
+    def read(self):
+        if select.select([self.parent], [], [], 0.02)[0]:
+            self.seen += os.read(self.parent, 65536).decode(errors="replace")
+        return self.seen
+
+    def shows(self, text):
+        wait_for(f"the terminal shows {text!r}", lambda: text in self.read())
+
+    def write(self, text):
+        os.write(self.parent, text.encode())
 
 
 def run(tests):
