@@ -164,6 +164,7 @@ static void tell(struct outcome *o, const struct seen *seen)
             row->tell(o, seen->body);
         o->told = true;
         o->status = row->status;
+        progress_begin(&o->s->progress, "recording notices"); /* that stand behind */
     }
 }
 

@@ -35,13 +35,12 @@ void progress_step(struct progress *p, const char *what, uint64_t done, uint64_t
 static void draw_bar(struct progress *p)
 {
     static const char full[] = "########################", empty[] = "                        ";
-    int part = p->of ? (int)(p->done * BAR / p->of) : 0;
+    uint64_t done = p->done < p->of ? p->done : p->of;
+    int part = p->of ? (int)(done * BAR / p->of) : 0;
 
-    if (part > BAR)
-        part = BAR;
     if (p->of)
         fprintf(stderr, "\r[%.*s%.*s] %3d %%  %s\033[K", part, full, BAR - part, empty,
-                (int)(p->done * 100 / p->of), p->what);
+                (int)(done * 100 / p->of), p->what);
     else
         fprintf(stderr, "\r%c %s\033[K", "-\\|/"[now() / (SECOND / 4) % 4], p -> what);
     fflush(stderr);

@@ -48,8 +48,9 @@ static int status_fetch(struct session *s, const Core__Status **out)
     return rc == DONE ? f.status : rc;
 }
 
-struct failure { /* an input that a worker failed on and that was not tried again */
+struct failure { /* an input that a worker failed on */
     uint64_t input;
+    uint64_t retry; /* position of the request to decide it again; 0 = none, or it failed too */
     char stream[65], type[129];
     uint32_t deaths;
 };
@@ -59,26 +60,50 @@ struct failures {
     size_t n;
 };
 
+/* A retry that fails leaves the input where it was: its answer names the request. */
+static void take_failed(struct failures *f, const char *stream, const void *body)
+{
+    const Core__WorkerFailed *w = body;
+
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->list[i].retry == w->input) {
+            f->list[i].retry = 0;
+            return;
+        }
+    }
+    f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
+    struct failure *added = &f->list[f->n++];
+    *added = (struct failure){.input = w->input, .deaths = w->deaths};
+    snprintf(added->stream, sizeof added->stream, "%s", stream);
+    snprintf(added->type, sizeof added->type, "%s", w->type);
+}
+
+static void take_retry(struct failures *f, uint64_t position, const void *body)
+{
+    const Core__RetryInput *r = body;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (f->list[i].input == r->input)
+            f->list[i].retry = position;
+}
+
 static bool failures_gather(void *arg, const struct seen *seen)
 {
-    struct failures *f = arg;
-
-    if (seen->type == &core__worker_failed__descriptor && seen->body) {
-        const Core__WorkerFailed *w = (const void *)seen->body;
-        f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
-        struct failure *added = &f->list[f->n++];
-        *added = (struct failure){.input = w->input, .deaths = w->deaths};
-        snprintf(added->stream, sizeof added->stream, "%s", seen->event.envelope->stream);
-        snprintf(added->type, sizeof added->type, "%s", w->type);
-    } else if (seen->type == &core__retry_input__descriptor && seen->body) {
-        uint64_t input = ((const Core__RetryInput *)(const void *)seen->body)->input;
-        size_t kept = 0;
-        for (size_t i = 0; i < f->n; i++)
-            if (f->list[i].input != input)
-                f->list[kept++] = f->list[i];
-        f->n = kept;
-    }
+    if (seen->type == &core__worker_failed__descriptor && seen->body)
+        take_failed(arg, seen->event.envelope->stream, seen->body);
+    else if (seen->type == &core__retry_input__descriptor && seen->body)
+        take_retry(arg, seen->position, seen->body);
     return true;
+}
+
+static void drop_retried(struct failures *f)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (!f->list[i].retry)
+            f->list[kept++] = f->list[i];
+    f->n = kept;
 }
 
 static int failures_find(struct session *s, struct failures *f)
@@ -90,7 +115,9 @@ static int failures_find(struct session *s, struct failures *f)
     };
 
     *f = (struct failures){0};
-    return session_look(s, &look);
+    int rc = session_look(s, &look);
+    drop_retried(f);
+    return rc;
 }
 
 static void show_failures(const struct failures *f)

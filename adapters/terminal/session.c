@@ -348,7 +348,8 @@ int session_ask(struct session *s, const char *service, const ProtobufCMessage *
     bool never = false;
     int rc;
 
-    progress_step(&s->progress, "waiting for an answer", 0, 0);
+    if (!s->progress.of) /* else it goes on with the next page */
+        progress_step(&s->progress, "waiting for an answer", 0, 0);
     while ((rc = ask(&a, service, question, until - now())) == FAILED && a.folding) {
         if (now() >= until)
             return session_fail(s, "%s: %s", err_code(ERR_FOLDING), err_text(ERR_FOLDING));
