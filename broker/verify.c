@@ -1,29 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two passes.  Over the records: each is read by its key and by the walk, its checksum and event
  * are checked, and what must stand in each index is looked up.  Over the indexes: whatever stands
- * there must have been looked up in the first pass, so it is counted.  Findings are kept, then told
- * in order of position.
+ * there must have been looked up in the first pass, so it is counted.
  */
 #include "broker/verify.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "broker/names.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 
-enum { FINDINGS_KEPT = 1000, ARENA_CAP = 4 * 1024 * 1024, PROGRESS_EACH = 256 };
-
-struct found {
-    uint64_t position;
-    const char *what;
-    char *text;
-    size_t order;
-};
+enum { GAP_MOST = 1000, ARENA_CAP = 4 * 1024 * 1024 };
 
 struct verify {
     const struct store *store;
@@ -39,9 +30,10 @@ struct verify {
     int64_t received;
     uint64_t *damaged; /* positions, ascending */
     size_t n_damaged, damaged_capacity;
-    struct found *found;
-    size_t n_found;
-    uint64_t findings;
+    uint64_t records, findings; /* counted by LMDB; made */
+    journal_finding *finding;
+    journal_progress *progress;
+    void *arg;
 };
 
 /* ---- findings ---- */
@@ -55,34 +47,17 @@ static void found(struct verify *v, uint64_t position, const char *what, const c
     va_list args;
 
     v->findings++;
-    if (v->n_found == FINDINGS_KEPT)
-        return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    v->found[v->n_found] = (struct found){position, what, mem_str(text), v->n_found};
-    v->n_found++;
+    if (v->finding)
+        v->finding(v->arg, position, what, text);
 }
 
-static int found_compare(const void *a, const void *b)
+static void step(struct verify *v, const char *what, uint64_t position)
 {
-    const struct found *x = a, *y = b;
-
-    if (x->position != y->position)
-        return x->position < y->position ? -1 : 1;
-    return x->order < y->order ? -1 : 1;
-}
-
-static void found_tell(struct verify *v, journal_finding *finding, void *arg)
-{
-    qsort(v->found, v->n_found, sizeof *v->found, found_compare);
-    for (size_t i = 0; i < v->n_found; i++) {
-        if (finding)
-            finding(arg, v->found[i].position, v->found[i].what, v->found[i].text);
-        mem_free(v->found[i].text);
-    }
-    if (finding && v->findings > v->n_found)
-        finding(arg, 0, "findings", "there are more than are listed");
+    if (v->progress)
+        v->progress(v->arg, what, position, v->records);
 }
 
 /* A record that cannot be read cannot say what the indexes should hold for it. */
@@ -314,7 +289,7 @@ static bool record_check(struct verify *v, const struct journal_record *record)
 }
 
 static bool position_check(struct verify *v, uint64_t position, struct slice walked,
-                           journal_each *each, void *arg)
+                           journal_each *each)
 {
     struct journal_record record;
     struct slice value;
@@ -329,12 +304,12 @@ static bool position_check(struct verify *v, uint64_t position, struct slice wal
     if (!sound)
         damaged(v, position);
     tree_check(v, position, err ? NULL : &record);
-    return sound && each && each(arg, &record) != 0;
+    return sound && each && each(v->arg, &record) != 0;
 }
 
 static void gap_check(struct verify *v, uint64_t from, uint64_t until)
 {
-    if (until - from >= FINDINGS_KEPT) {
+    if (until - from >= GAP_MOST) {
         found(v, from, "record", "is missing, with all up to position %" PRIu64, until - 1);
         from = until;
     }
@@ -345,8 +320,7 @@ static void gap_check(struct verify *v, uint64_t from, uint64_t until)
     }
 }
 
-static void records_check(struct verify *v, journal_each *each, journal_progress *progress,
-                          void *arg)
+static void records_check(struct verify *v, journal_each *each)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
@@ -355,29 +329,30 @@ static void records_check(struct verify *v, journal_each *each, journal_progress
 
     if (rc == 0)
         rc = mdb_stat(v->txn, v->store->dbi[DB_EVENTS], &stat);
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    v->records = stat.ms_entries;
+    while (rc == 0) {
         uint64_t position = 0;
+        step(v, "record", v->head + 1);
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        if (rc)
+            break;
         if (key.mv_size == sizeof position)
             memcpy(&position, key.mv_data, sizeof position);
-        if (position <= v->head || position - v->head > stat.ms_entries + FINDINGS_KEPT) {
+        if (position <= v->head || position - v->head > v->records + GAP_MOST) {
             found(v, v->head + 1, "record", "its place is taken by one numbered %" PRIu64,
                   position);
             break;
         }
         gap_check(v, v->head + 1, position);
         v->head = position;
-        if (progress && position % PROGRESS_EACH == 0)
-            progress(arg, position, stat.ms_entries);
-        if (position_check(v, position, slice_of(value.mv_data, value.mv_size), each, arg))
+        if (position_check(v, position, slice_of(value.mv_data, value.mv_size), each))
             each = NULL;
     }
     if (rc != 0 && rc != MDB_NOTFOUND)
         found(v, v->head + 1, "record", "cannot be read: %s", mdb_strerror(rc));
-    else if (stat.ms_entries != v->head)
-        found(v, v->head + 1, "record", "%" PRIu64 " records are there, %zu are counted", v->head,
-              stat.ms_entries);
-    if (progress)
-        progress(arg, v->head, v->head);
+    else if (v->records != v->head)
+        found(v, v->head + 1, "record", "%" PRIu64 " records are there, %" PRIu64 " are counted",
+              v->head, v->records);
     mdb_cursor_close(cursor);
 }
 
@@ -492,6 +467,7 @@ static uint64_t index_walk(struct verify *v, size_t index, bool name)
     while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = indexes[index].position(k, slice_of(value.mv_data, value.mv_size));
+        step(v, store_db_names[db], position);
         if (db != DB_TREE && last.size && slice_compare(slice_buf(&last), k) >= 0 && !name)
             found(v, position, store_db_names[db], "its entry is out of order");
         buf_reset(&last);
@@ -571,29 +547,29 @@ static void verify_clear(struct verify *v)
     names_clear(&v->tails);
     mem_free(v->tail);
     mem_free(v->damaged);
-    mem_free(v->found);
     arena_free(v->arena);
 }
 
 int verify_store(const struct store *s, journal_each *each, journal_finding *finding,
                  journal_progress *progress, void *arg, uint64_t *findings)
 {
-    struct verify v = {.store = s};
+    struct verify v = {.store = s, .finding = finding, .progress = progress, .arg = arg};
 
     *findings = 0;
     if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &v.txn) != 0)
         return ERR_IO;
     v.received = INT64_MIN;
     v.arena = arena_new(ARENA_CAP);
-    v.found = mem_new(FINDINGS_KEPT * sizeof *v.found);
+    step(&v, "names", 0);
     names_load(&v);
-    records_check(&v, each, progress, arg);
+    records_check(&v, each);
+    step(&v, "names", 0);
     names_finish(&v);
     indexes_check(&v);
+    step(&v, "tails", 0);
     tails_check(&v);
     mdb_txn_abort(v.txn);
     *findings = v.findings;
-    found_tell(&v, finding, arg);
     verify_clear(&v);
     return *findings ? ERR_DAMAGED : 0;
 }
