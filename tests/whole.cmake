@@ -6,6 +6,11 @@ foreach(name load say)
   chancery_target(${name})
 endforeach()
 
+# spoils a stopped instance's log
+add_executable(plant support/plant.c)
+target_link_libraries(plant PRIVATE broker_log PkgConfig::LMDB)
+chancery_target(plant)
+
 function(chancery_integration name timeout)
   add_test(NAME integration.${name} COMMAND ${PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/integration/${name}.py)
   set_tests_properties(integration.${name} PROPERTIES TIMEOUT ${timeout}
@@ -17,3 +22,4 @@ chancery_integration(kill 5400)
 chancery_integration(readme 600)
 chancery_integration(fault 900)
 chancery_integration(parser 600)
+chancery_integration(verify 900)
