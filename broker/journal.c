@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "broker/fence.h"
 #include "broker/names.h"
 #include "broker/store.h"
 #include "broker/verify.h"
@@ -124,15 +125,15 @@ static int load_names(struct journal *j, MDB_txn *txn)
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
     size_t entries = 0;
-    int rc = mdb_cursor_open(txn, j->store.dbi[DB_NAMES], &cursor), err = 0;
+    int rc = store_cursor(&j->store, txn, DB_NAMES, &cursor), err = 0;
 
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0)
         entries++;
     if (rc == MDB_NOTFOUND)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+        rc = store_step(cursor, &key, &value, MDB_FIRST);
     for (int kind = 0; kind < NAME_KINDS; kind++)
         at[kind] = mem_new((entries + 1) * sizeof *at[kind]);
-    for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+    for (; rc == 0; rc = store_step(cursor, &key, &value, MDB_NEXT)) {
         const uint8_t *name = key.mv_data;
         uint32_t number = value.mv_size == NUMBER_SIZE ? store_u32_read(value.mv_data) : 0;
         if (key.mv_size < 2 || name[0] >= NAME_KINDS || number == 0 || number > entries ||
@@ -163,15 +164,25 @@ out:
     return err;
 }
 
+static bool channel_valid(const struct shared *s, const uint8_t name[CHANNEL_NAME])
+{
+    uint64_t numbers = store_u64_be_read(name);
+    uint32_t stream = (uint32_t)(numbers >> 32), type = (uint32_t)numbers;
+
+    return stream && type && stream <= s->names[NAME_STREAM].count &&
+           type <= s->names[NAME_TYPE].count;
+}
+
 /* Goes from each channel's first entry to the last one before the next channel. */
 static int load_channels(struct journal *j, MDB_txn *txn)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    int rc = mdb_cursor_open(txn, j->store.dbi[DB_CHANNELS], &cursor), err = 0;
+    uint8_t before[CHANNEL_NAME] = {0};
+    int rc = store_cursor(&j->store, txn, DB_CHANNELS, &cursor), err = 0;
 
     if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+        rc = store_step(cursor, &key, &value, MDB_FIRST);
     while (rc == 0 && err == 0) {
         uint8_t name[CHANNEL_NAME], end[CHANNEL_KEY];
         if (key.mv_size != CHANNEL_KEY) {
@@ -179,16 +190,21 @@ static int load_channels(struct journal *j, MDB_txn *txn)
             break;
         }
         memcpy(name, key.mv_data, CHANNEL_NAME);
+        if (!channel_valid(j->shared, name) || memcmp(name, before, CHANNEL_NAME) <= 0) {
+            err = ERR_DAMAGED;
+            break;
+        }
+        memcpy(before, name, CHANNEL_NAME);
         store_channel_key(end, name, UINT64_MAX);
         MDB_val last = {sizeof end, end};
-        bool more = mdb_cursor_get(cursor, &last, &value, MDB_SET_RANGE) == 0;
-        rc = mdb_cursor_get(cursor, &key, &value, more ? MDB_PREV : MDB_LAST);
+        bool more = store_step(cursor, &last, &value, MDB_SET_RANGE) == 0;
+        rc = store_step(cursor, &key, &value, more ? MDB_PREV : MDB_LAST);
         if (rc == 0 && (key.mv_size != CHANNEL_KEY || memcmp(key.mv_data, name, CHANNEL_NAME) != 0))
             err = ERR_DAMAGED;
         if (rc == 0 && err == 0) {
             const uint8_t *k = key.mv_data;
             channel_note(j->shared, name, store_u64_be_read(k + CHANNEL_NAME));
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+            rc = store_step(cursor, &key, &value, MDB_NEXT);
         }
     }
     if (err == 0 && rc != MDB_NOTFOUND)
@@ -202,10 +218,10 @@ static int load_head(struct journal *j, MDB_txn *txn, struct hash *leaf)
     struct journal_record record;
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    int rc = mdb_cursor_open(txn, j->store.dbi[DB_EVENTS], &cursor);
+    int rc = store_cursor(&j->store, txn, DB_EVENTS, &cursor);
 
     if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+        rc = store_step(cursor, &key, &value, MDB_LAST);
     int err = rc == MDB_NOTFOUND ? 0 : store_error(rc);
     if (rc == 0) {
         memcpy(&j->shared->head, key.mv_data, sizeof j->shared->head);
@@ -237,20 +253,20 @@ static int load_tree(struct journal *j, const struct hash *leaf)
 
 static int load(struct journal *j, struct buf *why)
 {
-    const char *what = "names";
+    const char *what = "last record";
     struct hash leaf;
     MDB_txn *txn = NULL;
-    int err = store_error(mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, &txn));
+    int err = store_error(store_begin(&j->store, MDB_RDONLY, &txn));
 
     if (err == 0)
+        err = load_head(j, txn, &leaf);
+    if (err == 0) {
+        what = "names";
         err = load_names(j, txn);
+    }
     if (err == 0) {
         what = "index of channels";
         err = load_channels(j, txn);
-    }
-    if (err == 0) {
-        what = "last record";
-        err = load_head(j, txn, &leaf);
     }
     mdb_txn_abort(txn);
     if (err == 0) {
@@ -390,6 +406,8 @@ int journal_create(const char *dir, const struct journal_event events[], size_t 
 /* One transaction on its way: what becomes `shared` once it is on disk. */
 struct append {
     struct journal *j;
+    const struct journal_event *events;
+    size_t n;
     MDB_txn *txn;
     uint64_t position;
     struct tree tree;
@@ -494,20 +512,32 @@ static bool same_tail(const struct journal_event *a, const struct journal_event 
     return strcmp(a->seat, b->seat) == 0 && strcmp(a->stream, b->stream) == 0;
 }
 
-static int append_all(struct append *a, const struct journal_event events[], size_t n)
+static int append_all(struct append *a)
 {
     int rc = 0;
 
-    for (size_t i = 0; i < n && rc == 0; i++, a->position++) {
-        const struct journal_event *e = &events[i];
+    for (size_t i = 0; i < a->n && rc == 0; i++, a->position++) {
+        const struct journal_event *e = &a->events[i];
         rc = append_record(a, e);
         if (rc == 0)
-            rc = append_index(a, e, i + 1 == n || !same_tail(e, e + 1));
+            rc = append_index(a, e, i + 1 == a->n || !same_tail(e, e + 1));
         if (rc == 0)
             rc = append_parts(a, e);
         if (rc == 0)
             rc = append_tree(a, e);
     }
+    return rc;
+}
+
+/* The transaction ends with it, but for a fault: then its state is unknown, and it is left. */
+static int append_call(void *arg)
+{
+    struct append *a = arg;
+    int rc = append_all(a);
+
+    if (rc == 0)
+        return mdb_txn_commit(a->txn);
+    mdb_txn_abort(a->txn);
     return rc;
 }
 
@@ -556,7 +586,7 @@ static int append_error(struct journal *j, int rc)
         return ERR_EXISTS;
     if (rc != MDB_MAP_FULL && rc != ENOSPC && rc != EDQUOT)
         return ERR_UNKNOWN;
-    if (mdb_txn_begin(j->store.env, NULL, 0, &txn) != 0)
+    if (store_begin(&j->store, 0, &txn) != 0)
         return ERR_UNKNOWN;
     mdb_txn_abort(txn);
     return ERR_FULL;
@@ -565,7 +595,8 @@ static int append_error(struct journal *j, int rc)
 int journal_append(struct journal *j, const struct journal_event events[], size_t n,
                    uint64_t *first)
 {
-    struct append a = {.j = j, .position = j->shared->head + 1, .tree = j->shared->tree};
+    struct append a = {
+        .j = j, .events = events, .n = n, .position = j->shared->head + 1, .tree = j->shared->tree};
 
     assert(n > 0 && !j->store.read_only);
     for (size_t i = 0; i < n; i++)
@@ -573,13 +604,9 @@ int journal_append(struct journal *j, const struct journal_event events[], size_
     *first = a.position;
     if (!has_room(j, events, n))
         return ERR_FULL;
-    int rc = mdb_txn_begin(j->store.env, NULL, 0, &a.txn);
+    int rc = store_begin(&j->store, 0, &a.txn);
     if (rc == 0)
-        rc = append_all(&a, events, n);
-    if (rc == 0)
-        rc = mdb_txn_commit(a.txn);
-    else
-        mdb_txn_abort(a.txn);
+        rc = fence_run(append_call, &a, MDB_PANIC);
     if (rc == 0)
         append_share(&a, events, n);
     for (int kind = 0; kind < NAME_KINDS; kind++)
@@ -591,7 +618,7 @@ int journal_append(struct journal *j, const struct journal_event events[], size_
 
 static int reading_begin(const struct journal *j, MDB_txn **txn)
 {
-    return mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, txn) == 0 ? 0 : ERR_IO;
+    return store_begin(&j->store, MDB_RDONLY, txn) == 0 ? 0 : ERR_IO;
 }
 
 int journal_get(struct journal *j, uint64_t position, journal_each *each, void *arg)
@@ -673,9 +700,9 @@ int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint
 
     store_part_key(bytes, part, from);
     if (err == 0)
-        err = store_error(mdb_cursor_open(txn, j->store.dbi[DB_PARTS], &cursor));
+        err = store_error(store_cursor(&j->store, txn, DB_PARTS, &cursor));
     if (err == 0)
-        err = store_error(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
+        err = store_error(store_step(cursor, &key, &value, MDB_SET_RANGE));
     if (err == 0 && key.mv_size != PART_KEY)
         err = ERR_DAMAGED;
     if (err == 0 && memcmp(key.mv_data, part->bytes, HASH_SIZE) != 0)
@@ -849,11 +876,12 @@ static void heap_down(struct reading *r, size_t i)
     }
 }
 
-/* 0, ERR_NOT_FOUND at the channel's end. */
+/* 0, ERR_NOT_FOUND at the channel's end. Positions ascend, whatever a damaged index says. */
 static int run_move(struct run *run, uint64_t head, MDB_val *key, MDB_cursor_op op)
 {
     MDB_val value;
-    int rc = mdb_cursor_get(run->cursor, key, &value, op);
+    uint64_t before = run->position;
+    int rc = store_step(run->cursor, key, &value, op);
 
     if (rc)
         return store_error(rc);
@@ -862,7 +890,9 @@ static int run_move(struct run *run, uint64_t head, MDB_val *key, MDB_cursor_op 
     const uint8_t *k = key->mv_data;
     run->position = store_u64_be_read(k + CHANNEL_NAME);
     run->seat = store_u32_read(value.mv_data);
-    return memcmp(k, run->name, CHANNEL_NAME) == 0 && run->position <= head ? 0 : ERR_NOT_FOUND;
+    if (memcmp(k, run->name, CHANNEL_NAME) != 0 || run->position > head)
+        return ERR_NOT_FOUND;
+    return run->position > before ? 0 : ERR_DAMAGED;
 }
 
 static int runs_open(struct reading *r, uint64_t from)
@@ -874,8 +904,9 @@ static int runs_open(struct reading *r, uint64_t from)
         uint8_t bytes[CHANNEL_KEY];
         MDB_val key = {sizeof bytes, bytes};
         *run = r->runs[i];
+        run->position = from - 1;
         store_channel_key(bytes, run->name, from);
-        int err = store_error(mdb_cursor_open(r->txn, r->j->store.dbi[DB_CHANNELS], &run->cursor));
+        int err = store_error(store_cursor(&r->j->store, r->txn, DB_CHANNELS, &run->cursor));
         if (err == 0)
             err = run_move(run, r->head, &key, MDB_SET_RANGE);
         if (err)
@@ -954,10 +985,10 @@ static int read_all(struct reading *r, uint64_t from, size_t most, journal_each 
 {
     MDB_cursor *cursor = NULL;
     MDB_val key = {sizeof from, &from}, value;
-    int err = 0, rc = mdb_cursor_open(r->txn, r->j->store.dbi[DB_EVENTS], &cursor);
+    int err = 0, rc = store_cursor(&r->j->store, r->txn, DB_EVENTS, &cursor);
 
     if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET);
+        rc = store_step(cursor, &key, &value, MDB_SET);
     for (uint64_t position = from; position <= r->head && most; position++, most--) {
         *next = position;
         if (rc || key.mv_size != sizeof position || memcmp(key.mv_data, &position, 8) != 0) {
@@ -966,7 +997,7 @@ static int read_all(struct reading *r, uint64_t from, size_t most, journal_each 
         }
         if (!hand_over(position, slice_of(value.mv_data, value.mv_size), each, arg, next, &err))
             break;
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        rc = store_step(cursor, &key, &value, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
     return err;

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "broker/fence.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 
@@ -167,7 +168,7 @@ void store_leaf(struct hash *out, const struct journal_record *record)
     tree_log_leaf(out, record->position, record->received, &event);
 }
 
-int store_record(struct journal_record *out, uint64_t position, struct slice value)
+static int record_read(struct journal_record *out, uint64_t position, struct slice value)
 {
     const uint8_t *v = value.data;
     struct hash sum;
@@ -188,6 +189,26 @@ int store_record(struct journal_record *out, uint64_t position, struct slice val
         .payload = slice_of(v + EVENT_HEAD + event, payload),
     };
     return 0;
+}
+
+struct record_call {
+    struct journal_record *out;
+    uint64_t position;
+    struct slice value;
+};
+
+static int record_call(void *arg)
+{
+    const struct record_call *c = arg;
+
+    return record_read(c->out, c->position, c->value);
+}
+
+int store_record(struct journal_record *out, uint64_t position, struct slice value)
+{
+    struct record_call c = {out, position, value};
+
+    return fence_run(record_call, &c, ERR_DAMAGED);
 }
 
 /* ---- LMDB ---- */
@@ -222,14 +243,106 @@ static MDB_val val_of(struct slice s)
     return (MDB_val){s.size, u.data};
 }
 
-int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out)
+/* Both ends, while there is a fence: a damaged page may say that they lie behind the file's end. */
+static void touch(const MDB_val *v)
 {
-    MDB_val k = val_of(key), v;
-    int rc = mdb_get(txn, s->dbi[db], &k, &v);
+    const volatile uint8_t *bytes = v->mv_data;
+
+    if (v->mv_size) {
+        (void)bytes[0];
+        (void)bytes[v->mv_size - 1];
+    }
+}
+
+struct get_call {
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_val key, value;
+};
+
+static int get_call(void *arg)
+{
+    struct get_call *c = arg;
+    int rc = mdb_get(c->txn, c->dbi, &c->key, &c->value);
 
     if (rc == 0)
-        *out = slice_of(v.mv_data, v.mv_size);
+        touch(&c->value);
+    return rc;
+}
+
+int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out)
+{
+    struct get_call c = {.txn = txn, .dbi = s->dbi[db], .key = val_of(key)};
+    int rc = fence_run(get_call, &c, MDB_CORRUPTED);
+
+    if (rc == 0)
+        *out = slice_of(c.value.mv_data, c.value.mv_size);
     return store_error(rc);
+}
+
+struct cursor_call {
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_cursor **cursor;
+};
+
+static int cursor_call(void *arg)
+{
+    const struct cursor_call *c = arg;
+
+    return mdb_cursor_open(c->txn, c->dbi, c->cursor);
+}
+
+int store_cursor(const struct store *s, MDB_txn *txn, enum db db, MDB_cursor **cursor)
+{
+    struct cursor_call c = {txn, s->dbi[db], cursor};
+
+    return fence_run(cursor_call, &c, MDB_CORRUPTED);
+}
+
+struct step_call {
+    MDB_cursor *cursor;
+    MDB_val *key, *value;
+    MDB_cursor_op op;
+};
+
+static int step_call(void *arg)
+{
+    struct step_call *c = arg;
+    int rc = mdb_cursor_get(c->cursor, c->key, c->value, c->op);
+
+    if (rc == 0) {
+        touch(c->key);
+        touch(c->value);
+    }
+    return rc;
+}
+
+int store_step(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
+{
+    struct step_call c = {cursor, key, value, op};
+
+    return fence_run(step_call, &c, MDB_CORRUPTED);
+}
+
+struct begin_call {
+    MDB_env *env;
+    unsigned flags;
+    MDB_txn **txn;
+};
+
+static int begin_call(void *arg)
+{
+    const struct begin_call *c = arg;
+
+    return mdb_txn_begin(c->env, NULL, c->flags, c->txn);
+}
+
+int store_begin(const struct store *s, unsigned flags, MDB_txn **txn)
+{
+    struct begin_call c = {s->env, flags, txn};
+
+    return fence_run(begin_call, &c, MDB_CORRUPTED);
 }
 
 int store_put(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice value,
@@ -250,11 +363,19 @@ static uint64_t map_size(const char *dir)
     return size / MAP_LEAST * MAP_LEAST;
 }
 
+static void on_assertion(MDB_env *env, const char *text)
+{
+    (void)env, (void)text;
+    fence_break();
+}
+
 static int env_open(struct store *s, const char *dir)
 {
     unsigned flags = MDB_NOTLS | (s->read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
     int rc = mdb_env_create(&s->env);
 
+    if (rc == 0)
+        rc = mdb_env_set_assert(s->env, on_assertion);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(s->env, DB_COUNT);
     if (rc == 0)
@@ -370,8 +491,10 @@ static int owner_lock(struct store *s, const char *dir, struct buf *why)
 }
 
 /* The two pages that LMDB starts from. It trusts them: a wrong page size divides by zero, a page
- * behind the end of the file is a SIGBUS. Pages are written before the head that counts them and
- * none is ever deleted, so a sound file is never shorter than its head says. */
+ * behind the end of the file is a SIGBUS, and a wrong number makes the older of them the newer.
+ * Transaction n writes page n & 1.  Pages are written before the head that counts them and none is
+ * ever given up, so a sound file is never shorter than its head says; after a crash it may be
+ * longer. */
 struct lmdb_head {
     uint64_t page_number;
     uint16_t pad, flags;
@@ -385,13 +508,31 @@ struct lmdb_head {
     } dbs[2];
     uint64_t last_page, transaction;
 };
+enum { LMDB_META = 0x08, LMDB_DEPTH = 32 };
 
-static bool head_sound(const struct lmdb_head *h)
+static bool head_sound(const struct lmdb_head *h, uint64_t number)
 {
     uint32_t page = h->dbs[0].pad;
+    bool sound = h->magic == 0xbeefc0de && h->version == 1 && h->page_number == number &&
+                 h->flags == LMDB_META && (h->transaction & 1) == number && page >= 4096 &&
+                 page <= 65536 && (page & (page - 1)) == 0;
 
-    return h->magic == 0xbeefc0de && h->version == 1 && (h->flags & 0x08) != 0 && page >= 4096 &&
-           page <= 65536 && (page & (page - 1)) == 0;
+    for (int i = 0; i < 2 && sound; i++)
+        sound = h->dbs[i].flags == (i ? 0 : MDB_INTEGERKEY) && h->dbs[i].depth <= LMDB_DEPTH &&
+                (h->dbs[i].root <= h->last_page || h->dbs[i].root == UINT64_MAX);
+    return sound;
+}
+
+/* Reads both; false where they cannot be or do not fit each other. */
+static bool heads_read(int fd, struct lmdb_head heads[2])
+{
+    if (pread(fd, &heads[0], sizeof heads[0], 0) != sizeof heads[0] || !head_sound(&heads[0], 0) ||
+        pread(fd, &heads[1], sizeof heads[1], heads[0].dbs[0].pad) != sizeof heads[1] ||
+        !head_sound(&heads[1], 1) || heads[0].dbs[0].pad != heads[1].dbs[0].pad)
+        return false;
+    int newer = heads[1].transaction > heads[0].transaction;
+    return heads[newer].transaction == heads[!newer].transaction + 1 &&
+           heads[newer].last_page >= heads[!newer].last_page;
 }
 
 static int file_check(const char *dir, struct buf *why)
@@ -404,18 +545,16 @@ static int file_check(const char *dir, struct buf *why)
     if (fd < 0 || fstat(fd, &st) != 0) {
         err = errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
         buf_printf(why, "%s: %s", file, strerror(errno));
-    } else if (pread(fd, &heads[0], sizeof heads[0], 0) != sizeof heads[0] ||
-               !head_sound(&heads[0]) ||
-               pread(fd, &heads[1], sizeof heads[1], heads[0].dbs[0].pad) != sizeof heads[1] ||
-               !head_sound(&heads[1]) || heads[0].dbs[0].pad != heads[1].dbs[0].pad) {
-        buf_printf(why, "%s: its head is damaged", file);
+    } else if (!heads_read(fd, heads)) {
+        buf_printf(why, "%s: its head is damaged; restore the log from a copy", file);
         err = ERR_DAMAGED;
     } else {
         const struct lmdb_head *h = &heads[heads[1].transaction > heads[0].transaction];
         uint64_t pages = (uint64_t)st.st_size / h->dbs[0].pad;
         if (h->last_page >= pages) {
-            buf_printf(why, "%s: the file is cut short: %llu pages of %llu", file,
-                       (unsigned long long)pages, (unsigned long long)h->last_page + 1);
+            buf_printf(why,
+                       "%s: the file is cut short: %llu pages of %llu; restore the log from a copy",
+                       file, (unsigned long long)pages, (unsigned long long)h->last_page + 1);
             err = ERR_DAMAGED;
         }
     }
@@ -449,6 +588,18 @@ static int meta_read(struct store *s, MDB_txn *txn, struct buf *why)
     return 0;
 }
 
+struct dbis_call {
+    struct store *store;
+    MDB_txn *txn;
+};
+
+static int dbis_call(void *arg)
+{
+    const struct dbis_call *c = arg;
+
+    return dbis_open(c->store, c->txn, 0);
+}
+
 static int env_load(struct store *s, const char *dir, struct buf *why)
 {
     MDB_txn *txn = NULL;
@@ -457,9 +608,9 @@ static int env_load(struct store *s, const char *dir, struct buf *why)
     if (rc == 0 && !s->read_only)
         rc = mdb_reader_check(s->env, &dead);
     if (rc == 0)
-        rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+        rc = store_begin(s, MDB_RDONLY, &txn);
     if (rc == 0)
-        rc = dbis_open(s, txn, 0);
+        rc = fence_run(dbis_call, &(struct dbis_call){s, txn}, MDB_CORRUPTED);
     if (rc) {
         buf_printf(why, "%s/data.mdb: %s", dir, mdb_strerror(rc));
         err = store_error(rc);

@@ -92,9 +92,9 @@ static void names_load(struct verify *v)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    int rc = mdb_cursor_open(v->txn, v->store->dbi[DB_NAMES], &cursor);
+    int rc = store_cursor(v->store, v->txn, DB_NAMES, &cursor);
 
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         const uint8_t *k = key.mv_data;
         if (key.mv_size < 2 || key.mv_size > 1 + NAME_MOST || k[0] >= NAME_KINDS ||
             value.mv_size != NUMBER_SIZE) {
@@ -325,7 +325,7 @@ static void records_check(struct verify *v, journal_each *each)
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
     MDB_stat stat = {0};
-    int rc = mdb_cursor_open(v->txn, v->store->dbi[DB_EVENTS], &cursor);
+    int rc = store_cursor(v->store, v->txn, DB_EVENTS, &cursor);
 
     if (rc == 0)
         rc = mdb_stat(v->txn, v->store->dbi[DB_EVENTS], &stat);
@@ -333,7 +333,7 @@ static void records_check(struct verify *v, journal_each *each)
     while (rc == 0) {
         uint64_t position = 0;
         step(v, "record", v->head + 1);
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        rc = store_step(cursor, &key, &value, MDB_NEXT);
         if (rc)
             break;
         if (key.mv_size == sizeof position)
@@ -462,9 +462,9 @@ static uint64_t index_walk(struct verify *v, size_t index, bool name)
     MDB_val key, value;
     struct buf last = {0};
     uint64_t n = 0;
-    int rc = mdb_cursor_open(v->txn, v->store->dbi[db], &cursor);
+    int rc = store_cursor(v->store, v->txn, db, &cursor);
 
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = indexes[index].position(k, slice_of(value.mv_data, value.mv_size));
         step(v, store_db_names[db], position);
@@ -524,8 +524,8 @@ static void tails_check(struct verify *v)
                  !is_damaged(v, tail_position(k, stored)))
             found(v, v->tail[i - 1].position, "tails", "the seat's tail says something else");
     }
-    rc = mdb_cursor_open(v->txn, v->store->dbi[DB_TAILS], &cursor);
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    rc = store_cursor(v->store, v->txn, DB_TAILS, &cursor);
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = tail_position(k, slice_of(value.mv_data, value.mv_size));
         if (!names_find(&v->tails, k) && !is_damaged(v, position))
@@ -556,7 +556,7 @@ int verify_store(const struct store *s, journal_each *each, journal_finding *fin
     struct verify v = {.store = s, .finding = finding, .progress = progress, .arg = arg};
 
     *findings = 0;
-    if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &v.txn) != 0)
+    if (store_begin(s, MDB_RDONLY, &v.txn) != 0)
         return ERR_IO;
     v.received = INT64_MIN;
     v.arena = arena_new(ARENA_CAP);
