@@ -292,16 +292,16 @@ static int compare_named(void *arg, const struct journal_record *rec)
     char where[128];
     struct arena *arena = arena_new(FRAME_MOST);
 
-    n->agrees = event_open_head(&e, rec->event, arena, where) == 0 &&
-                slice_equal(slice_of(e.envelope_hash.bytes, HASH_SIZE),
-                            slice_of(n->ref->envelope_hash.data, n->ref->envelope_hash.len));
+    if (event_open(&e, rec->event, rec->payload, arena, where) == 0)
+        n->agrees = slice_equal(slice_of(e.envelope_hash.bytes, HASH_SIZE),
+                                slice_of(n->ref->envelope_hash.data, n->ref->envelope_hash.len));
     arena_free(arena);
     return 0;
 }
 
 static int check_reference(const struct check *c, const Core__EventRef *ref, const char *field)
 {
-    struct named n = {ref, true};
+    struct named n = {ref, false};
     uint64_t head = journal_head(c->a->journal);
 
     if (ref->log[0] && strcmp(ref->log, c->a->log) != 0)
