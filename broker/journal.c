@@ -174,6 +174,12 @@ int journal_create(const char *dir, const struct journal_event events[], size_t 
 
 /* ---- appending ---- */
 
+void journal_event_hash(struct journal_event *e)
+{
+    hash_sha256(&e->event_hash, e->event);
+    hash_sha256(&e->payload_hash, e->payload);
+}
+
 /* One transaction on its way: what becomes `shared` once it is on disk. */
 struct append {
     struct journal *j;
@@ -204,15 +210,21 @@ static int append_name(struct append *a, enum name_kind kind, const char *name, 
                      slice_of(value, sizeof value), MDB_NOOVERWRITE);
 }
 
-/* Written where it will lie: the only copy on the way in. */
-static int append_record(struct append *a, const struct journal_event *e)
+/* Written where they will lie: the only copy on the way in. */
+static int append_records(struct append *a, const struct journal_event events[], size_t n)
 {
-    MDB_val key = {sizeof a->position, &a->position}, value = {store_record_size(e), NULL};
-    int rc = mdb_put(a->txn, a->j->store.dbi[DB_EVENTS], &key, &value, MDB_APPEND | MDB_RESERVE);
-
-    if (rc == 0)
-        store_record_fill(value.mv_data, a->position, e);
-    return rc;
+    for (size_t done = 0; done < n;) {
+        uint64_t first = a->position + done;
+        size_t size, fit = store_block_fit(events + done, n - done, &size);
+        MDB_val key = {sizeof first, &first}, value = {size, NULL};
+        int rc =
+            mdb_put(a->txn, a->j->store.dbi[DB_EVENTS], &key, &value, MDB_APPEND | MDB_RESERVE);
+        if (rc)
+            return rc;
+        store_block_fill(value.mv_data, first, events + done, fit);
+        done += fit;
+    }
+    return 0;
 }
 
 static int append_index(struct append *a, const struct journal_event *e, bool tail)
@@ -260,19 +272,20 @@ static int append_parts(struct append *a, const struct journal_event *e)
     return rc;
 }
 
-static int append_tree(struct append *a, const struct journal_event *e)
+static int append_tree(struct append *a, const struct journal_event events[], size_t n)
 {
-    struct journal_record record = {
-        .position = a->position, .received = e->received, .event = e->event};
-    struct hash leaf, stored[TREE_LEVELS];
-    uint64_t index = tree_stored_count(a->position - 1);
-    int rc = 0;
+    uint64_t first = tree_stored_count(a->position - 1);
+    size_t count = (size_t)(tree_stored_count(a->position - 1 + n) - first), done = 0;
+    MDB_val key = {sizeof first, &first}, value = {count * HASH_SIZE, NULL};
+    int rc = mdb_put(a->txn, a->j->store.dbi[DB_TREE], &key, &value, MDB_APPEND | MDB_RESERVE);
 
-    store_leaf(&leaf, &record);
-    int n = tree_append(&a->tree, &leaf, stored);
-    for (int i = 0; i < n && rc == 0; i++, index++)
-        rc = store_put(&a->j->store, a->txn, DB_TREE, slice_of(&index, sizeof index),
-                       slice_of(stored[i].bytes, HASH_SIZE), MDB_APPEND);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct hash leaf, stored[TREE_LEVELS];
+        tree_log_leaf(&leaf, a->position + i, events[i].received, &events[i].event_hash);
+        int made = tree_append(&a->tree, &leaf, stored);
+        memcpy((uint8_t *)value.mv_data + done, stored, (size_t)made * HASH_SIZE);
+        done += (size_t)made * HASH_SIZE;
+    }
     return rc;
 }
 
@@ -283,17 +296,15 @@ static bool same_tail(const struct journal_event *a, const struct journal_event 
 
 static int append_all(struct append *a, const struct journal_event events[], size_t n)
 {
-    int rc = 0;
+    int rc = append_records(a, events, n);
 
+    if (rc == 0)
+        rc = append_tree(a, events, n);
     for (size_t i = 0; i < n && rc == 0; i++, a->position++) {
         const struct journal_event *e = &events[i];
-        rc = append_record(a, e);
-        if (rc == 0)
-            rc = append_index(a, e, i + 1 == n || !same_tail(e, e + 1));
+        rc = append_index(a, e, i + 1 == n || !same_tail(e, e + 1));
         if (rc == 0)
             rc = append_parts(a, e);
-        if (rc == 0)
-            rc = append_tree(a, e);
     }
     return rc;
 }
@@ -319,7 +330,7 @@ static void append_share(const struct append *a, const struct journal_event even
 }
 
 /* LMDB says EIO for a write cut short by a full disk; what does not fit is refused before.  Twice
- * the bytes and 1 KiB an event are more than a transaction takes, the rest is for pages rewritten.
+ * the bytes and 2 KiB an event are more than a transaction takes, the rest is for pages rewritten.
  */
 static bool has_room(const struct journal *j, const struct journal_event events[], size_t n)
 {
@@ -328,7 +339,7 @@ static bool has_room(const struct journal *j, const struct journal_event events[
     uint64_t need = 1024 * 1024;
 
     for (size_t i = 0; i < n; i++)
-        need += 2 * store_record_size(&events[i]) + 1024;
+        need += 2 * (events[i].event.size + events[i].payload.size) + 2048;
     return mdb_env_get_fd(j->store.env, &fd) != 0 || fstatvfs(fd, &fs) != 0 ||
            (uint64_t)fs.f_bavail * fs.f_frsize >= need;
 }
@@ -384,18 +395,19 @@ int journal_begin(const struct journal *j, MDB_txn **txn)
 int journal_get(struct journal *j, uint64_t position, journal_each *each, void *arg)
 {
     MDB_txn *txn = NULL;
-    struct slice value;
+    struct store_run run = {0};
     struct journal_record record;
 
     if (position == 0 || position > journal_head(j))
         return ERR_NOT_FOUND;
     int err = journal_begin(j, &txn);
     if (err == 0)
-        err = store_get(&j->store, txn, DB_EVENTS, slice_of(&position, sizeof position), &value);
+        err = store_run_open(&run, &j->store, txn, DB_EVENTS);
     if (err == 0)
-        err = store_record(&record, position, value);
+        err = store_run_record(&run, position, &record);
     if (err == 0)
         each(arg, &record);
+    store_run_close(&run);
     mdb_txn_abort(txn);
     return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
 }
@@ -478,8 +490,18 @@ int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint
 
 int journal_stored_hash(void *journal, uint64_t stored_index, struct hash *out)
 {
-    return get_value(journal, DB_TREE, slice_of(&stored_index, sizeof stored_index), out->bytes,
-                     HASH_SIZE);
+    const struct journal *j = journal;
+    MDB_txn *txn = NULL;
+    struct store_run run = {0};
+    int err = journal_begin(j, &txn);
+
+    if (err == 0)
+        err = store_run_open(&run, &j->store, txn, DB_TREE);
+    if (err == 0)
+        err = store_run_hash(&run, stored_index, out);
+    store_run_close(&run);
+    mdb_txn_abort(txn);
+    return err;
 }
 
 int journal_verify(struct journal *j, journal_each *each, journal_finding *finding,

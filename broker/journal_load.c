@@ -134,22 +134,23 @@ static int load_channels(struct journal *j, MDB_txn *txn)
 static int load_head(struct journal *j, MDB_txn *txn, struct hash *leaf)
 {
     struct journal_record record;
-    MDB_cursor *cursor = NULL;
-    MDB_val key, value;
-    int rc = mdb_cursor_open(txn, j->store.dbi[DB_EVENTS], &cursor);
+    struct store_run run;
+    int err = store_run_open(&run, &j->store, txn, DB_EVENTS);
 
-    if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-    int err = rc == MDB_NOTFOUND ? 0 : store_error(rc);
-    if (rc == 0) {
-        memcpy(&j->shared->head, key.mv_data, sizeof j->shared->head);
-        err = store_record(&record, j->shared->head, slice_of(value.mv_data, value.mv_size));
+    if (err == 0)
+        err = store_run_last(&run);
+    if (err == 0) {
+        j->shared->head = run.first + run.count - 1;
+        err = store_run_record(&run, j->shared->head, &record);
+    } else if (err == ERR_NOT_FOUND) {
+        record = (struct journal_record){0};
+        err = 0;
     }
-    if (rc == 0 && err == 0) {
+    if (err == 0) {
         j->shared->last_received = record.received;
-        store_leaf(leaf, &record);
+        tree_log_leaf(leaf, record.position, record.received, &record.event_hash);
     }
-    mdb_cursor_close(cursor);
+    store_run_close(&run);
     return err;
 }
 

@@ -109,6 +109,7 @@ struct reading {
     struct journal *j;
     MDB_txn *txn;
     uint64_t head;
+    struct store_run records;
     struct run *runs; /* a heap by position */
     size_t n_runs;
 };
@@ -211,13 +212,13 @@ static int runs_next(struct reading *r)
 }
 
 /* Hands a record over. `*next` moves behind it when it was taken; returns whether to go on. */
-static bool hand_over(uint64_t position, struct slice value, journal_each *each, void *arg,
+static bool hand_over(struct reading *r, uint64_t position, journal_each *each, void *arg,
                       uint64_t *next, int *err)
 {
     struct journal_record record;
 
     *next = position;
-    *err = store_record(&record, position, value);
+    *err = store_run_record(&r->records, position, &record);
     if (*err)
         return false;
     int stop = each(arg, &record);
@@ -229,7 +230,6 @@ static bool hand_over(uint64_t position, struct slice value, journal_each *each,
 static int read_channels(struct reading *r, const struct journal_filter *f, uint64_t from,
                          size_t most, journal_each *each, void *arg, uint64_t *next)
 {
-    struct slice value;
     int err = runs_open(r, from);
 
     while (err == 0 && r->n_runs) {
@@ -237,40 +237,24 @@ static int read_channels(struct reading *r, const struct journal_filter *f, uint
         *next = position;
         if (most-- == 0)
             return 0;
-        if (!f->seat || r->runs[0].seat == f->resolved->seat) {
-            err = store_get(&r->j->store, r->txn, DB_EVENTS, slice_of(&position, sizeof position),
-                            &value);
-            if (err == 0 && !hand_over(position, value, each, arg, next, &err))
-                return err;
-        }
-        if (err == 0)
-            err = runs_next(r);
+        if ((!f->seat || r->runs[0].seat == f->resolved->seat) &&
+            !hand_over(r, position, each, arg, next, &err))
+            return err;
+        err = runs_next(r);
     }
     if (err == 0)
         *next = r->head + 1;
-    return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
+    return err;
 }
 
 static int read_all(struct reading *r, uint64_t from, size_t most, journal_each *each, void *arg,
                     uint64_t *next)
 {
-    MDB_cursor *cursor = NULL;
-    MDB_val key = {sizeof from, &from}, value;
-    int err = 0, rc = mdb_cursor_open(r->txn, r->j->store.dbi[DB_EVENTS], &cursor);
+    int err = 0;
 
-    if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET);
-    for (uint64_t position = from; position <= r->head && most; position++, most--) {
-        *next = position;
-        if (rc || key.mv_size != sizeof position || memcmp(key.mv_data, &position, 8) != 0) {
-            err = rc && rc != MDB_NOTFOUND ? store_error(rc) : ERR_DAMAGED;
+    for (uint64_t position = from; position <= r->head && most; position++, most--)
+        if (!hand_over(r, position, each, arg, next, &err))
             break;
-        }
-        if (!hand_over(position, slice_of(value.mv_data, value.mv_size), each, arg, next, &err))
-            break;
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-    }
-    mdb_cursor_close(cursor);
     return err;
 }
 
@@ -292,12 +276,15 @@ int journal_read(struct journal *j, const struct journal_filter *f, uint64_t fro
     }
     err = journal_begin(j, &r.txn);
     if (err == 0)
+        err = store_run_open(&r.records, &j->store, r.txn, DB_EVENTS);
+    if (err == 0)
         err = all ? read_all(&r, from, most, each, arg, next)
                   : read_channels(&r, f, from, most, each, arg, next);
     for (size_t i = 0; r.txn && !all && i < r.n_runs; i++)
         mdb_cursor_close(r.runs[i].cursor);
+    store_run_close(&r.records);
     mdb_txn_abort(r.txn);
 out:
     mem_free(r.runs);
-    return err;
+    return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
 }

@@ -257,6 +257,7 @@ static void add_payloads(struct request *r)
         struct event *e = &r->events[i].event;
         struct refusal why = {.index = (uint32_t)i};
         why.err = event_add_payload(e, e->payload, why.field);
+        hash_sha256(&r->events[i].event_hash, e->bytes);
         if (why.err) {
             r->early = why;
             r->broken = true;
@@ -404,10 +405,12 @@ static bool to_journal(struct request *r, const struct admit_event *e, struct jo
         .seat_seq = env->seat_seq,
         .received = r->received,
         .envelope_hash = e->event.envelope_hash,
+        .event_hash = e->event_hash,
         .event = e->event.bytes,
         .payload = e->event.payload,
     };
     memcpy(out->id, env->id.data, ID_SIZE);
+    memcpy(out->payload_hash.bytes, env->payload_hash.data, HASH_SIZE);
     return env->n_parts == 0 || list_parts(r, env, out);
 }
 

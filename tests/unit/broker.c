@@ -145,6 +145,7 @@ static void found(struct founder *f, const ProtobufCMessage *m)
                                 .event = slice_buf(&f->bytes[f->n]),
                                 .payload = note.payload};
     memcpy(e->id, note.id, ID_SIZE);
+    journal_event_hash(e);
     buf_free(&envelope);
     f->n++;
 }
@@ -154,7 +155,7 @@ static void found_log(struct founder *f)
     Core__LogFounded m = CORE__LOG_FOUNDED__INIT;
     struct instance *in = f->in;
 
-    m.format = 1;
+    m.format = JOURNAL_FORMAT;
     m.log = LOG;
     m.log_key = (ProtobufCBinaryData){KEY_SIZE, in->log_key.public_key};
     m.server_key = (ProtobufCBinaryData){KEY_SIZE, in->keys[BROKER].curve_public};
