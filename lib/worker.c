@@ -24,7 +24,6 @@
 #include "lib/settings.h"
 
 enum {
-    DEATHS = 3,                        /* on one input, and it is set aside */
     HELD_MOST = 64 * 1024 * 1024,      /* bytes of records waiting */
     ANSWERS_ARENA = 256 * 1024 * 1024, /* of one input */
     QUESTIONS_MOST = 256,              /* waiting for a position */
@@ -179,19 +178,6 @@ static void on_published(void *arg, int err, const char *code, const char *text,
     runner_end(r, EXIT_AGAIN);
 }
 
-static void answer_failed(struct runner *r, const struct item *input)
-{
-    Core__WorkerFailed failed = CORE__WORKER_FAILED__INIT;
-
-    failed.input = input->position;
-    failed.type = input->envelope->type;
-    failed.deaths = (uint32_t)r->attempts->count;
-    answers_begin(&r->answers, input->position, input->received, (int)input->envelope->mode);
-    answer(&r->answers, &failed.base);
-    log_error("%s: set aside input=%llu type=%s deaths=%u", r->worker->name,
-              (unsigned long long)input->position, input->envelope->type, failed.deaths);
-}
-
 /* Counted before, forgotten after: what stands there at a start is how often this input ended the
  * process. */
 static void attempt(struct runner *r, uint64_t position)
@@ -201,15 +187,23 @@ static void attempt(struct runner *r, uint64_t position)
     r->attempts->count++;
 }
 
+static void attempts_forget(struct runner *r, uint64_t position)
+{
+    if (r->attempts->position == position)
+        *r->attempts = (struct attempts){0};
+}
+
 static void decide_input(struct runner *r, const struct item *input, size_t known)
 {
-    if (r->attempts->position == input->position && r->attempts->count >= DEATHS) {
-        fold_input(r->fold, input, FOLD_FAILED, &r->answers);
-        answer_failed(r, input);
+    if (r->attempts->position == input->position && r->attempts->count >= DEATHS_MOST) {
+        log_error("%s: set aside input=%llu type=%s deaths=%llu", r->worker->name,
+                  (unsigned long long)input->position, input->envelope->type,
+                  (unsigned long long)r->attempts->count);
+        fold_failed(r->fold, input, (uint32_t)r->attempts->count, &r->answers);
     } else {
         attempt(r, input->position);
         fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
-        r->attempts->count = 0;
+        attempts_forget(r, input->position);
     }
     if (known >= r->answers.n) {
         /* other rules began to answer, and these rules have no such answers to go on with */
@@ -224,20 +218,18 @@ static void decide_input(struct runner *r, const struct item *input, size_t know
     answers_publish(&r->answers, r->client, known, on_published, r);
 }
 
-static bool is_failed(const struct item *const *own, size_t n)
-{
-    return n == 1 && strcmp(own[0]->envelope->type, core__worker_failed__descriptor.name) == 0;
-}
-
 static void fold_answered(struct runner *r, const struct item *input, const struct item *const *own,
                           size_t n)
 {
     bool decided = r->answers.cause == input->position;
 
-    if (!decided)
-        fold_input(r->fold, input, is_failed(own, n) ? FOLD_FAILED : FOLD_APPLY, NULL);
+    if (!decided && fold_is_failed(own, n))
+        fold_failed(r->fold, input, DEATHS_MOST, NULL);
+    else if (!decided)
+        fold_input(r->fold, input, FOLD_APPLY, NULL);
     for (size_t i = 0; i < n; i++)
         fold_own(r->fold, own[i]);
+    attempts_forget(r, input->position);
     r->folded = own[n - 1]->position > r->folded ? own[n - 1]->position : r->folded;
 }
 

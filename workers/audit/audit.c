@@ -202,8 +202,8 @@ static uint32_t rules_of(const struct course *c, const struct item *first)
 static void answered(struct audit *a, struct course *c, const struct item *input,
                      const struct item *const *own, size_t n)
 {
-    if (n == 1 && is_type(own[0], &core__worker_failed__descriptor)) {
-        fold_input(c->fold, input, FOLD_FAILED, &c->answers);
+    if (fold_is_failed(own, n)) {
+        fold_failed(c->fold, input, DEATHS_MOST, &c->answers);
         c->failed++;
     } else if (rules_of(c, own[0]) != c->worker->rules) {
         fold_input(c->fold, input, FOLD_APPLY, &c->answers);
