@@ -281,6 +281,18 @@ bool fold_is_failed(const struct item *const *own, size_t n)
     return n == 1 && strcmp(own[0]->envelope->type, core__worker_failed__descriptor.name) == 0;
 }
 
+uint64_t fold_failed_behind(const struct fold *f, uint64_t after)
+{
+    uint64_t first = 0;
+
+    for (const struct failed *failed = f->failed; failed; failed = failed->next) {
+        uint64_t position = failed->input->position;
+        if (position > after && (!first || position < first))
+            first = position;
+    }
+    return first;
+}
+
 void fold_own(struct fold *f, const struct item *own)
 {
     const struct worker_row *row = row_find(f->worker, own->envelope->type);

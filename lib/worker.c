@@ -193,7 +193,26 @@ static void attempts_forget(struct runner *r, uint64_t position)
         *r->attempts = (struct attempts){0};
 }
 
-static void decide_input(struct runner *r, const struct item *input, size_t known)
+/* What is recorded of the answers is how they begin: other rules would go on with others. */
+static bool goes_on(struct runner *r, const struct item *const *own, size_t known)
+{
+    const char *field = NULL;
+    size_t i = 0;
+
+    while (i < known &&
+           !(field = i < r->answers.n ? answer_difference(&r->answers, i, own[i]) : "of"))
+        i++;
+    if (!field)
+        return true;
+    log_error("%s: not what is recorded: input=%llu answer=%zu field=%s rules=%u; let the build "
+              "that began finish it",
+              r->worker->name, (unsigned long long)r->answers.cause, i, field, r->worker->rules);
+    runner_end(r, EXIT_FAILURE);
+    return false;
+}
+
+static void decide_input(struct runner *r, const struct item *input, const struct item *const *own,
+                         size_t known)
 {
     if (r->attempts->position == input->position && r->attempts->count >= DEATHS_MOST) {
         log_error("%s: set aside input=%llu type=%s deaths=%llu", r->worker->name,
@@ -205,15 +224,8 @@ static void decide_input(struct runner *r, const struct item *input, size_t know
         fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
         attempts_forget(r, input->position);
     }
-    if (known >= r->answers.n) {
-        /* other rules began to answer, and these rules have no such answers to go on with */
-        log_error("%s: input=%llu has %zu of its answers, and rules %u decide %zu in all; let the "
-                  "build that began finish it",
-                  r->worker->name, (unsigned long long)input->position, known, r->worker->rules,
-                  r->answers.n);
-        runner_end(r, EXIT_FAILURE);
+    if (!goes_on(r, own, known))
         return;
-    }
     r->publishing = true;
     answers_publish(&r->answers, r->client, known, on_published, r);
 }
@@ -249,7 +261,7 @@ static bool step(struct runner *r)
     case MERGE_PART:
         if (!r->publishing && r->own_head >= r->start_head && r->own_head &&
             r->answers.cause != input->position)
-            decide_input(r, input, n);
+            decide_input(r, input, own, n);
         return false;
     case MERGE_SKIPPED:
     case MERGE_ORPHAN:

@@ -86,6 +86,8 @@ enum { DEATHS_MOST = 3 }; /* on one input, and it is set aside */
 void fold_failed(struct fold *f, const struct item *input, uint32_t deaths, struct answers *out);
 /* All answers to an input are one WorkerFailed. */
 bool fold_is_failed(const struct item *const *own, size_t n);
+/* Position of the first input behind `after` that failed and was not decided since; 0 = none. */
+uint64_t fold_failed_behind(const struct fold *f, uint64_t after);
 /* An own event, in order of cause and ordinal, after its cause's fold_input and before the next
  * input's. */
 void fold_own(struct fold *f, const struct item *own);

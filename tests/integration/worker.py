@@ -12,6 +12,7 @@ import subprocess
 
 from instance import Instance, run, scratch, snapshot, spawn, tool, wait_for
 from kill import admit
+from whole import microseconds, say
 
 PARTY, OFFICE = "core.PartyAdded", "core.OfficeAdded"
 
@@ -202,8 +203,7 @@ def deaths_are_counted_over_a_restart_of_everything():
     i.kill("tally")
     fatal = request(i, "QMC", "abort")
     i.down()
-    with open(os.path.join(i.dir, "run", "tally.deaths"), "wb") as f:
-        f.write(struct.pack("=QQ", fatal, 2))
+    died(i, "tally", fatal, 2)
     program(i, "tally")
     i.up()
     assert answered(i, fatal) == ["WorkerFailed"]
@@ -211,7 +211,150 @@ def deaths_are_counted_over_a_restart_of_everything():
     assert answers(i)[fatal][0]["payload"]["deaths"] == 3
 
 
+def a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was():
+    i = tally_instance("quota-events = 64\n")  # a batch a second, so there is a between
+    many = request(i, "QMB", "500")
+    part = wait_for("some answers are there", lambda: len(answers(i).get(many, [])))
+    assert 0 < part < 500, part
+    i.kill("tally")
+
+    # the next one finds a part of them, and until all are there it knows less than the log
+    wait_for("it says that it still folds", lambda: ask(i) == (None, "busy.folding"))
+    assert len(answers(i)[many]) < 500
+    i.kill("tally")
+    assert answered(i, many) == ["RulesAdopted"] + ["OfficeAdded"] * 500
+    offices = [e["payload"].get("office") for e in answers(i)[many][1:]]
+    assert offices == [f"QMB/{n}" for n in range(1, 501)], offices
+    as_of, state = wait_for("it answers", lambda: ask(i) if ask(i)[0] else None)
+    assert as_of >= many and "1 requests, 500 offices" in state, (as_of, state)
+
+
+def answers_that_another_build_began_are_not_mixed_with_this_one_s():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "1"))
+    program(i, "false")
+    i.kill("tally")
+    at = request(i, "QMC", "2")
+    [record] = [e for e in i.json("event", "ls", "--stream", "tally.in") if e["position"] == at]
+    first = say(i, "tally", "tally.out", OFFICE, {"office": "QMC/one"}, at, 0, 2,
+                microseconds(record["received"]))
+    assert first.isdigit(), first
+    program(i, "tally")
+    message = f"input={at} answer=0 field=payload"
+    wait_for("the worker says why it ends", lambda: message in i.logs())
+    assert "let the build that began finish it" in i.logs()
+    assert [e["payload"]["office"] for e in answers(i)[at]] == ["QMC/one"]
+
+
+def a_worker_that_starts_again_has_the_state_it_had():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "3"))
+    fatal = request(i, "QMC", "abort")
+    answered(i, fatal)
+    answered(i, request(i, "QMD", "none"))
+    program(i, "tally_mended")
+    i.kill("tally")
+    i.check("worker", "retry", str(fatal))
+    state = dump(i)
+    assert "3 requests, 4 offices" in state, state
+    before = i.pids()["tally"]
+    i.kill("tally")
+    wait_for("it runs again", lambda: i.pids().get("tally", before) != before)
+    assert dump(i) == state
+
+
+def died(i, worker, position, times):
+    """The worker does not run: what its runtime will remember."""
+    with open(os.path.join(i.dir, "run", worker + ".deaths"), "wb") as f:
+        f.write(struct.pack("=QQ", position, times))
+
+
+def without_embargo(i):
+    configure(i, "broker embargo sanctions", "broker sanctions")
+    i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stderr=subprocess.DEVNULL)
+    wait_for("the broker answers", lambda: i.run("log", "head").returncode == 0)
+
+
+def with_embargo(i):
+    i.down()
+    configure(i, "broker sanctions", "broker embargo sanctions")
+    i.up()
+
+
+def snapshot_published(i):
+    """Positions of the snapshots in the feed."""
+    return [e["position"] for e in i.json("event", "ls", "--stream", "un.feed", "--type",
+                                          "sanctions.SnapshotPublished")]
+
+
+def audit(i, status=0):
+    """What it says of the log, which nobody owns then."""
+    i.down()
+    assert i.check("log", "verify", i.dir, dir=False).startswith("ok")
+    return i.check("audit", i.dir, dir=False, status=status)
+
+
+def an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again():
+    i = Instance()
+    files = scratch()
+    first, second = (snapshot(d, files) for d in ("2023-03-27", "2024-09-21"))
+    without_embargo(i)
+    importing = spawn(tool("chancery"), "list", "import", "--list", "un", first, "--dir", i.dir,
+                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    [at] = wait_for("the snapshot is published", lambda: snapshot_published(i))
+    died(i, "embargo", at, 3)
+    with_embargo(i)
+    said = importing.communicate(timeout=120)[0]
+    assert importing.returncode == 1 and f"worker retry {at}" in said, said
+    said = audit(i)
+    assert "embargo: 1 times answered by WorkerFailed" in said, said
+    assert f"embargo: set aside until `chancery worker retry`: position {at}\n" in said, said
+
+    i.up()
+    assert "was decided" in i.check("worker", "retry", str(at))
+    [retry] = [e["position"] for e in i.json("event", "ls", "--type", "core.RetryInput")]
+    assert whole(answers(i, "embargo.out")[retry]) == ["RulesAdopted", "Baseline"]
+    i.check("list", "import", "--list", "un", second, status=4)
+    said = audit(i)
+    assert "1 times answered by WorkerFailed" in said and "set aside until" not in said, said
+    assert " 0 differences" in said, said
+
+
+def a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false():
+    i = Instance()
+    without_embargo(i)
+    true = {"type": "chancery.embargo.v1.ConfirmSnapshot", "deaths": 3}
+    planted = []
+    for payload in (true, {**true, "deaths": 2}, {**true, "input": 1},
+                    {**true, "type": "chancery.embargo.v1.Notice"}):
+        at = int(say(i, "officer", "embargo.in", "embargo.ConfirmSnapshot", {"list": "un"}))
+        [record] = [e for e in i.json("event", "ls", "--stream", "embargo.in")
+                    if e["position"] == at]
+        planted.append((at, say(i, "embargo", "embargo.out", "core.WorkerFailed",
+                                {"input": at, **payload}, at, 0, 1,
+                                microseconds(record["received"]))))
+    said = audit(i, status=1)
+    lines = [line for line in said.splitlines() if line.startswith("difference: ")]
+    assert len(lines) == 3, said
+    for line, (at, answer), field in zip(lines, planted[1:], ("deaths", "input", "type")):
+        assert line.startswith(f"difference: embargo: position {answer}: field {field}: "), line
+        assert f"not a WorkerFailed of position {at}" in line, line
+    waiting = ", ".join(str(at) for at, _ in planted)
+    assert f"set aside until `chancery worker retry`: position {waiting}\n" in said, said
+
+    # the worker takes the log as it is, and decides the input when it is asked to
+    with_embargo(i)
+    at = planted[0][0]
+    assert [f["input"] for f in i.json("worker", "ls")[0]["failed"]] == [at, at + 2, 1, at + 6]
+    assert "refused: list.unknown" in i.check("worker", "retry", str(at))
+
+
 if __name__ == "__main__":
     run([an_input_that_kills_the_worker_three_times_is_set_aside_and_can_be_asked_again,
          a_retry_of_what_did_not_fail_is_refused_by_the_command_and_by_the_worker,
-         deaths_are_counted_over_a_restart_of_everything])
+         deaths_are_counted_over_a_restart_of_everything,
+         a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was,
+         answers_that_another_build_began_are_not_mixed_with_this_one_s,
+         a_worker_that_starts_again_has_the_state_it_had,
+         an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again,
+         a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false])

@@ -96,6 +96,8 @@ static void record_answers(struct rig *r, const struct item *input)
     for (size_t i = 0; i < r->answers.n; i++) {
         const struct answer_event *e = &r->answers.events[i];
         Core__Envelope envelope = CORE__ENVELOPE__INIT;
+        Core__Handling handling = CORE__HANDLING__INIT;
+        uint8_t id[ID_SIZE];
         envelope.stream = e->stream;
         envelope.type = e->type->name;
         envelope.seat = r->worker->name;
@@ -104,6 +106,11 @@ static void record_answers(struct rig *r, const struct item *input)
         envelope.cause = input->position;
         envelope.ordinal = (uint32_t)i;
         envelope.of = (uint32_t)r->answers.n;
+        id_v8(id, envelope.cause, envelope.ordinal);
+        envelope.id = (ProtobufCBinaryData){ID_SIZE, id};
+        envelope.created = r->answers.received;
+        handling.label = e->label ? (Core__Label)e->label : CORE__LABEL__LABEL_GREEN;
+        envelope.handling = &handling;
         trace_add(r, "    ", e->type->name, e->payload);
         fold_own(r->fold, log_add(r, &envelope, e->payload, true));
     }
@@ -232,9 +239,9 @@ static void same_answers(const struct answers *answers, const struct item *const
 {
     assert_int_equal(answers->n, n);
     for (size_t i = 0; i < n; i++) {
-        assert_string_equal(answers->events[i].type->name, own[i]->envelope->type);
-        assert_string_equal(answers->events[i].stream, own[i]->envelope->stream);
-        assert_true(slice_equal(answers->events[i].payload, own[i]->payload));
+        const char *field = answer_difference(answers, i, own[i]);
+        if (field)
+            fail_msg("%s decided otherwise: %s", own[i]->envelope->type, field);
     }
 }
 
