@@ -24,7 +24,6 @@
 #include "lib/settings.h"
 
 enum {
-    HELD_MOST = 64 * 1024 * 1024,      /* bytes of records waiting */
     ANSWERS_ARENA = 256 * 1024 * 1024, /* of one input */
     QUESTIONS_MOST = 256,              /* waiting for a position */
     EXIT_AGAIN = 75,                   /* start me again: EX_TEMPFAIL */
@@ -290,10 +289,10 @@ static void go_on(struct runner *r)
     size_t n;
     if (merge_peek(r->merge, &input, &own, &n) == MERGE_NOTHING && r->inputs_head > r->folded)
         r->folded = r->inputs_head;
-    if (merge_held(r->merge) < HELD_MOST / 2) {
+    if (merge_wants_input(r->merge))
         chancery_read_more(r->inputs);
+    if (merge_wants_own(r->merge))
         chancery_read_more(r->own);
-    }
     if (!folding(r))
         questions_go_on(r);
 }
@@ -319,7 +318,7 @@ static int on_input(void *arg, const struct chancery_record *record)
     bool answered = fold_answers(r->fold, item->envelope->stream, item->envelope->type);
     merge_input(r->merge, &item, answered);
     go_on(r);
-    return merge_held(r->merge) < HELD_MOST;
+    return merge_wants_input(r->merge);
 }
 
 static int on_own(void *arg, const struct chancery_record *record)
@@ -330,7 +329,7 @@ static int on_own(void *arg, const struct chancery_record *record)
     if (item)
         merge_own(r->merge, &item);
     go_on(r);
-    return merge_held(r->merge) < HELD_MOST;
+    return merge_wants_own(r->merge);
 }
 
 static void on_inputs_caught_up(void *arg, uint64_t head)

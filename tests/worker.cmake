@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(registry broker_core)
+chancery_test(merge lib_worker)
 chancery_test(fold rig)
 target_sources(test_fold PRIVATE support/tally.c)
 

@@ -229,6 +229,18 @@ def a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was():
     assert as_of >= many and "1 requests, 500 offices" in state, (as_of, state)
 
 
+def more_answers_than_are_held_at_once_are_published_and_folded():
+    i = tally_instance()
+    many = request(i, "QMB", "32000")
+    behind = request(i, "QMC", "1")
+    wait_for("both are answered", lambda: "32001 offices" in (ask(i)[1] or ""))
+    state = dump(i)
+    i.kill("tally")
+    assert answered(i, behind) == ["OfficeAdded"]
+    assert len(whole(answers(i)[many])) == 32001
+    assert dump(i) == state
+
+
 def answers_that_another_build_began_are_not_mixed_with_this_one_s():
     i = tally_instance()
     answered(i, request(i, "QMB", "1"))
@@ -354,6 +366,7 @@ if __name__ == "__main__":
          a_retry_of_what_did_not_fail_is_refused_by_the_command_and_by_the_worker,
          deaths_are_counted_over_a_restart_of_everything,
          a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was,
+         more_answers_than_are_held_at_once_are_published_and_folded,
          answers_that_another_build_began_are_not_mixed_with_this_one_s,
          a_worker_that_starts_again_has_the_state_it_had,
          an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again,

@@ -301,7 +301,7 @@ static void finish(struct audit *a)
         struct course *c = &a->courses[i];
         while (step(a, c, true))
             continue;
-        if (merge_held(c->merge))
+        if (!merge_empty(c->merge))
             finding(a, c->worker->name, 0, "cause", "answers are left that answer no input");
     }
 }
