@@ -423,7 +423,9 @@ static int conf_write(const struct founding *f)
                "; settings of this instance; see chancery(1)\n"
                "[log]\nname = %s\n\n"
                "[connection]\nendpoint = ipc://run/broker.sock\nserver-key = %s\n\n"
-               "[up]\nprocesses = broker embargo sanctions%s\n\n"
+               "[up]\nprocesses = broker embargo sanctions%s\n"
+               "; a process of your own: its name in the line above, and for the name tally\n"
+               "; [process tally]\n; program = /usr/local/bin/tally\n; seat = tally\n\n"
                "[broker]\nseat = broker\n\n[embargo]\nseat = embargo\n\n"
                "[sanctions]\nseat = sanctions\n\n[terminal]\nseat = %s\n",
                plan->log, server_key, plan->smtp ? " alert" : "", plan->seat);

@@ -17,6 +17,12 @@ const char *const settings_sections[] = {"log",      "connection", "broker",    
                                          "terminal", "embargo",    "sanctions", "clock",
                                          "alert",    "rule *",     NULL};
 
+static const struct conf_key process_keys[] = {
+    {"process *", "program", CONF_STRING, offsetof(struct settings_process, program), "!", 0, 0},
+    {"process *", "seat", CONF_STRING, offsetof(struct settings_process, seat), NULL, 0, 0},
+    {0},
+};
+
 static const char ipc[] = "ipc://";
 enum { IPC = sizeof ipc - 1 };
 
@@ -111,11 +117,64 @@ static int check(const struct settings *s, const char *file, const char *endpoin
     return 0;
 }
 
+static void *process_section(void *target, const char *section, const char *name)
+{
+    struct settings *s = target;
+
+    (void)section;
+    if (s->n_processes == PROCESSES_MOST)
+        return NULL;
+    struct settings_process *p = &s->processes[s->n_processes++];
+    p->name = mem_str(name);
+    return p;
+}
+
+const struct settings_process *settings_process_find(const struct settings *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_processes; i++)
+        if (strcmp(s->processes[i].name, name) == 0)
+            return &s->processes[i];
+    return NULL;
+}
+
+static void processes_locate(struct settings *s)
+{
+    for (size_t i = 0; i < s->n_processes; i++) {
+        char *given = s->processes[i].program;
+        if (given[0] == '/')
+            continue;
+        s->processes[i].program = mem_printf("%s/%s", s->dir, given);
+        mem_free(given);
+    }
+}
+
+static bool section_exists(const char *section)
+{
+    for (size_t i = 0; settings_sections[i]; i++)
+        if (strcmp(settings_sections[i], section) == 0)
+            return true;
+    return false;
+}
+
+static int take_process_seat(struct settings *s, const char *file, const char *name,
+                             struct buf *why)
+{
+    const struct settings_process *p = settings_process_find(s, name);
+
+    if (!p || !p->seat) {
+        buf_printf(why, "%s: [process %s] must state \"seat\"", file, name);
+        return ERR_CONFIG;
+    }
+    s->seat = mem_str(p->seat);
+    return 0;
+}
+
 /* What only the directory tells. */
 static int complete(struct settings *s, const char *endpoint, struct buf *why)
 {
     if (s->seat)
         s->key_file = mem_printf("%s/keys/%s.key", s->dir, s->seat);
+    processes_locate(s);
     s->run_dir = mem_printf("%s/run", s->dir);
     if (mkdir(s->run_dir, 0700) != 0 && errno != EEXIST)
         return refuse_errno(why, s->run_dir);
@@ -129,15 +188,17 @@ int settings_read(struct settings *s, const char *file, const char *section,
         struct settings s;
         char *endpoint;
     } own = {0};
+    bool known = section && section_exists(section);
     const struct conf_key table[] = {
         {"log", "name", CONF_STRING, offsetof(struct own, s.log), "!", 0, 0},
         {"connection", "endpoint", CONF_STRING, offsetof(struct own, endpoint), "!", 0, 0},
         {"connection", "server-key", CONF_STRING, offsetof(struct own, s.server_key), "!", 0, 0},
-        {section ? section : "", section ? "seat" : NULL, CONF_STRING, offsetof(struct own, s.seat),
+        {known ? section : "", known ? "seat" : NULL, CONF_STRING, offsetof(struct own, s.seat),
          "!", 0, 0},
         {0},
     };
-    const struct conf_table tables[] = {{table, &own, NULL}, {keys, target, family}};
+    const struct conf_table tables[] = {
+        {table, &own, NULL}, {process_keys, &own.s, process_section}, {keys, target, family}};
     struct buf text = {0};
     char *path = NULL;
     int rc = find_file(&own.s, file, &path, why);
@@ -146,7 +207,9 @@ int settings_read(struct settings *s, const char *file, const char *section,
         rc = conf_load(path, &text, why);
     if (rc == 0)
         rc =
-            conf_parse_tables(path, slice_buf(&text), tables, keys ? 2 : 1, settings_sections, why);
+            conf_parse_tables(path, slice_buf(&text), tables, keys ? 3 : 2, settings_sections, why);
+    if (rc == 0 && section && !known)
+        rc = take_process_seat(&own.s, path, section, why);
     if (rc == 0)
         rc = check(&own.s, path, own.endpoint, why);
     if (rc == 0)
@@ -168,6 +231,10 @@ void settings_clear(struct settings *s)
 
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
         mem_free(owned[i]);
+    for (size_t i = 0; i < s->n_processes; i++) {
+        mem_free(s->processes[i].name);
+        conf_clear(process_keys, "process *", &s->processes[i]);
+    }
     if (s->socket_dir > 0)
         close(s->socket_dir);
     *s = (struct settings){0};

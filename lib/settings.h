@@ -10,6 +10,13 @@
 
 #include "lib/conf.h"
 
+struct settings_process { /* [process NAME]: a program that is not one of Chancery's own */
+    char *name, *program; /* absolute path */
+    char *seat;           /* NULL = it has none */
+};
+
+enum { PROCESSES_MOST = 16 };
+
 struct settings {     /* settings_clear frees it */
     char *dir;        /* absolute path of the instance */
     char *log;        /* [log] name */
@@ -20,16 +27,20 @@ struct settings {     /* settings_clear frees it */
     char *key_file;   /* dir/keys/<seat>.key */
     char *run_dir;    /* dir/run, made when missing */
     int socket_dir;   /* descriptor that the endpoint goes by; 0 = none */
+    struct settings_process processes[PROCESSES_MOST];
+    size_t n_processes;
 };
 
 /* Sections that exist: log, connection, broker, up, terminal, embargo, sanctions, clock, alert,
- * rule *. */
+ * rule *; and process *, which settings_read takes for everybody. */
 extern const char *const settings_sections[]; /* NULL-ended */
 
-/* Reads [log], [connection] and `section`'s `seat`, and, with `keys`, the caller's own settings
- * (any sections) into `target`; `section` NULL: of a program without a seat. `file`: the
- * configuration file, or the instance's directory. 0 or a negative err with "file:line: text" in
- * `why`. */
+/* Reads [log], [connection], [process *] and `section`'s `seat`, and, with `keys`, the caller's own
+ * settings (any sections) into `target`; `section` NULL: of a program without a seat; one that does
+ * not exist: of a program that has its seat in [process <section>]. `file`: the configuration file,
+ * or the instance's directory. 0 or a negative err with "file:line: text" in `why`. */
 int settings_read(struct settings *s, const char *file, const char *section,
                   const struct conf_key keys[], void *target, conf_family *family, struct buf *why);
 void settings_clear(struct settings *s);
+/* What [process NAME] says, or NULL. */
+const struct settings_process *settings_process_find(const struct settings *s, const char *name);

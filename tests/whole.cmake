@@ -14,5 +14,6 @@ endfunction()
 
 chancery_integration(whole 900)
 chancery_integration(kill 5400)
+chancery_integration(worker 900)
 chancery_integration(readme 600)
 chancery_integration(fault 900)

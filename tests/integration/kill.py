@@ -16,13 +16,12 @@ KILLS = 1000 if LONG else 30
 SEED = int(os.environ.get("CHANCERY_SEED", time.time()))
 
 
-def admit(i, seat):
-    """A seat more in the first user's office, by signed registry events."""
+def admit(i, seat, office="QMA/secretariat", kind="SEAT_KIND_PERSON"):
+    """A seat more, by signed registry events; by default in the first user's office."""
     key = os.path.join(i.dir, "keys", seat + ".key")
-    i.check("key", "new", "--seat", seat, "--office", "QMA/secretariat", key, dir=False)
+    i.check("key", "new", "--seat", seat, "--office", office, key, dir=False)
     shown = json.loads(i.check("key", "show", key, "--json", dir=False))
-    records = [("SeatAdmitted", {"seat": seat, "office": "QMA/secretariat",
-                                 "kind": "SEAT_KIND_PERSON", "name": seat}),
+    records = [("SeatAdmitted", {"seat": seat, "office": office, "kind": kind, "name": seat}),
                ("KeyAdded", {"seat": seat, "kind": "KEY_KIND_CURVE",
                              "publicKey": b64(shown["curve"])}),
                ("KeyAdded", {"seat": seat, "kind": "KEY_KIND_ED25519",

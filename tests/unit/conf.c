@@ -265,6 +265,37 @@ static void a_process_reads_its_own_sections_and_skips_those_of_others(void **un
     mem_free(key_file);
 }
 
+static void a_program_of_one_s_own_has_a_section_that_all_others_accept(void **unused)
+{
+    (void)unused;
+    struct settings s;
+    struct buf why = {0};
+    char *program = mem_printf("%s/bin/tally", dir), *key_file = mem_printf("%s/keys/t.key", dir);
+
+    write_conf(LOG_AND_CONNECTION "[embargo]\nseat = embargo\n"
+                                  "[process tally]\nprogram = bin/tally\nseat = t\n"
+                                  "[process other]\nprogram = /usr/bin/other\n");
+    assert_int_equal(settings_read(&s, dir, "tally", NULL, NULL, NULL, &why), 0);
+    assert_string_equal(s.key_file, key_file);
+    assert_string_equal(settings_process_find(&s, "tally")->program, program);
+    assert_string_equal(settings_process_find(&s, "other")->program, "/usr/bin/other");
+    assert_null(settings_process_find(&s, "embargo"));
+    settings_clear(&s);
+
+    assert_int_equal(settings_read(&s, dir, "embargo", NULL, NULL, NULL, &why), 0);
+    assert_string_equal(s.seat, "embargo");
+    settings_clear(&s);
+
+    assert_int_equal(settings_read(&s, dir, "other", NULL, NULL, NULL, &why), ERR_CONFIG);
+    assert_non_null(strstr(buf_cstr(&why), "[process other] must state \"seat\""));
+    buf_free(&why);
+    assert_int_equal(settings_read(&s, dir, "absent", NULL, NULL, NULL, &why), ERR_CONFIG);
+    assert_non_null(strstr(buf_cstr(&why), "[process absent] must state \"seat\""));
+    buf_free(&why);
+    mem_free(program);
+    mem_free(key_file);
+}
+
 static void an_instance_that_is_not_right_is_refused_with_the_place(void **unused)
 {
     (void)unused;
@@ -275,6 +306,9 @@ static void an_instance_that_is_not_right_is_refused_with_the_place(void **unuse
         {LOG_AND_CONNECTION, "[embargo] must state \"seat\""},
         {LOG_AND_CONNECTION "[embargo]\nseat = e\nnumbers = 1\n", ":8: [embargo] has no key "},
         {LOG_AND_CONNECTION "[embarg]\nseat = e\n", ":7: there is no section [embarg]; did you"},
+        {LOG_AND_CONNECTION "[process x]\nprogram = x\npath = y\n", ":8: [process x] has no key "},
+        {LOG_AND_CONNECTION "[embargo]\nseat = e\n[process x]\nseat = x\n",
+         "[process x] must state \"program\""},
         {LOG_AND_CONNECTION "[embargo]\nseat = ../e\n", "seat: must be an identifier"},
         {"[log]\nname = A\n[connection]\nendpoint = ipc://a\nserver-key = " SERVER_KEY
          "\n[embargo]\nseat = e\n",
@@ -349,6 +383,7 @@ int main(void)
         cmocka_unit_test(a_mistake_is_named_with_file_line_and_what_is_allowed),
         cmocka_unit_test(a_line_that_would_be_cut_is_refused),
         cmocka_unit_test(a_process_reads_its_own_sections_and_skips_those_of_others),
+        cmocka_unit_test(a_program_of_one_s_own_has_a_section_that_all_others_accept),
         cmocka_unit_test(an_instance_that_is_not_right_is_refused_with_the_place),
         cmocka_unit_test(a_file_that_is_missing_is_named),
         cmocka_unit_test(a_socket_path_that_is_too_long_goes_by_a_descriptor),
