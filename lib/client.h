@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "chancery/core/v1/frames.pb-c.h"
-#include "lib/chancery.h"
+#include "lib/client_batch.h"
 #include "lib/keep.h"
 #include "lib/sign.h"
 #include "lib/zsock.h"
@@ -37,10 +37,6 @@ struct tail { /* where this seat stands in a stream, what is signed and under wa
     bool known, asked;
     uint64_t seat_seq;
     struct hash envelope_hash;
-};
-
-struct batches {
-    struct batch *first, **end;
 };
 
 struct publishing {
@@ -111,12 +107,25 @@ void request_free(struct request *q);
 /* ---- publishing ---- */
 
 int publishing_open(struct chancery *c, const char *keep_dir, struct buf *why);
+/* The tail of its stream is refused: so is the first batch, which asked for it. */
+void publishing_no_tail(struct chancery *c, const char *stream, int err,
+                        const Core__Refused *refused);
 void publishing_resume(struct chancery *c);
 void publishing_turn(struct chancery *c); /* sends what waits, as far as it may */
 void publishing_tick(struct chancery *c);
 bool publishing_recorded(struct chancery *c, const Core__Frame *f);
 bool publishing_refused(struct chancery *c, const Core__Frame *f);
 void publishing_close(struct chancery *c); /* all that is under way becomes unknown */
+
+/* Opens the keep; what it holds waits, first of all. */
+int kept_open(struct chancery *c, const char *keep_dir, struct buf *why);
+
+/* ---- signing ---- */
+
+struct tail *tail_of(struct publishing *p, const char *stream);
+/* True when the tails of all its streams are known; asks for those that are not. */
+bool tails_known(struct chancery *c, const struct batch *b);
+void sign_batch(struct chancery *c, struct batch *b);
 
 /* ---- readings ---- */
 
