@@ -28,8 +28,12 @@ struct chancery_options {
     const char *key_file;   /* the seat's keys; refused unless mode 0600 */
     const char *log; /* name of the log meant; NULL = whichever it is (envelopes carry the one that
                         the broker named) */
-    const char *keep_dir; /* directory for unconfirmed events and receipts; NULL = nothing is kept
-                             over a restart */
+    const char *keep_dir; /* directory for unconfirmed events and receipts, made when missing, of
+                             one process at a time; NULL = nothing is kept over a restart.  The loop
+                             then waits for the disk before events are sent and results are told */
+    int64_t keep_age;     /* microseconds that a receipt is kept, by the log's time; 0 = 30 days */
+    uint64_t keep_bytes;  /* of receipts: past them the oldest go, whatever their age; 0 = 1 GiB.
+                             Together they cover the oldest copy that a log may be restored from */
     const char *software; /* shown on status pages */
     int64_t give_up;      /* microseconds after which a publish becomes unknown; 0 = never */
 };

@@ -540,7 +540,7 @@ int chancery_open(struct chancery **out, struct uv_loop_s *loop,
     c->give_up = options->give_up > 0 ? (uint64_t)(options->give_up + 999) / 1000 : 0;
     c->arena = arena_new(ARENA_CAP);
     if (rc == 0)
-        rc = publishing_open(c, options->keep_dir, &text);
+        rc = publishing_open(c, options, &text);
     if (rc == 0) {
         c->context = zmq_ctx_new();
         rc = c->context ? connect_socket(c) : ERR_IO;

@@ -106,7 +106,7 @@ void request_free(struct request *q);
 
 /* ---- publishing ---- */
 
-int publishing_open(struct chancery *c, const char *keep_dir, struct buf *why);
+int publishing_open(struct chancery *c, const struct chancery_options *options, struct buf *why);
 /* The tail of its stream is refused: so is the first batch, which asked for it. */
 void publishing_no_tail(struct chancery *c, const char *stream, int err,
                         const Core__Refused *refused);
@@ -118,7 +118,7 @@ bool publishing_refused(struct chancery *c, const Core__Frame *f);
 void publishing_close(struct chancery *c); /* all that is under way becomes unknown */
 
 /* Opens the keep; what it holds waits, first of all. */
-int kept_open(struct chancery *c, const char *keep_dir, struct buf *why);
+int kept_open(struct chancery *c, const struct chancery_options *options, struct buf *why);
 
 /* ---- signing ---- */
 

@@ -7,7 +7,8 @@
 #include "lib/mem.h"
 #include "lib/scan.h"
 
-/* ---- what was kept ---- */
+static const int64_t KEEP_AGE = INT64_C(30) * 24 * 3600 * 1000000;
+static const uint64_t KEEP_BYTES = UINT64_C(1) << 30;
 
 static bool kept_event(struct batch *b, size_t i, const Core__SignedBytes *bytes,
                        struct publishing *p)
@@ -74,9 +75,12 @@ static void on_kept(void *arg, uint64_t number, struct slice frame)
     batches_add(&p->waiting, b);
 }
 
-int kept_open(struct chancery *c, const char *keep_dir, struct buf *why)
+int kept_open(struct chancery *c, const struct chancery_options *options, struct buf *why)
 {
-    struct publishing *p = &c->publishing;
+    const struct receipts_policy policy = {
+        .age = options->keep_age ? options->keep_age : KEEP_AGE,
+        .bytes = options->keep_bytes ? options->keep_bytes : KEEP_BYTES,
+    };
 
-    return keep_dir ? keep_open(&p->keep, keep_dir, on_kept, c, why) : 0;
+    return keep_open(&c->publishing.keep, options->keep_dir, &policy, on_kept, c, why);
 }

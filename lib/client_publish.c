@@ -114,8 +114,8 @@ static bool may_send(const struct chancery *c, const struct batch *b)
     const struct publishing *p = &c->publishing;
 
     return c->welcome && !p->draining && b && uv_now(c->loop) >= p->pause &&
-           (p->flight_n == 0 || (!(p->keep && keep_full(p->keep)) && p->flight_n < WINDOW_FRAMES &&
-                                 p->flight_bytes + b->bytes <= WINDOW_BYTES));
+           (p->flight_n == 0 ||
+            (p->flight_n < WINDOW_FRAMES && p->flight_bytes + b->bytes <= WINDOW_BYTES));
 }
 
 static int keep_batch(struct publishing *p, struct batch *b)
@@ -217,8 +217,10 @@ void publishing_resume(struct chancery *c)
 
 /* ---- answers ---- */
 
-static void keep_receipts(struct publishing *p, const struct batch *b, const Core__Recorded *r)
+static void keep_recorded(struct chancery *c, const struct batch *b, const Core__Recorded *r)
 {
+    struct keep *keep = c->publishing.keep;
+
     Core__Frame *f = core__frame__unpack(NULL, b->frame.size, b->frame.data);
 
     for (size_t i = 0; f && i < b->n; i++) {
@@ -227,12 +229,12 @@ static void keep_receipts(struct publishing *p, const struct batch *b, const Cor
         record.received = r->received[i];
         record.event = f->publish->events[i]->event;
         record.payload = f->publish->events[i]->payload;
-        if (keep_receipt(p->keep, &record) != 0)
+        if (receipts_add(keep_receipts(keep), c->session.log, &record) != 0)
             log_error("client: a receipt cannot be kept position=%llu",
                       (unsigned long long)record.position);
     }
     core__frame__free_unpacked(f, NULL);
-    if (keep_sync(p->keep) != 0)
+    if (keep_sync(keep) != 0)
         log_error("client: receipts cannot be synced");
 }
 
@@ -250,7 +252,7 @@ bool publishing_recorded(struct chancery *c, const Core__Frame *f)
         finish_unknown(c, b);
     } else {
         if (p->keep)
-            keep_receipts(p, b, r);
+            keep_recorded(c, b, r);
         finish(c, b,
                &(struct chancery_result){.outcome = CHANCERY_RECORDED,
                                          .positions = r->positions,
@@ -358,14 +360,14 @@ void publishing_close(struct chancery *c)
     }
 }
 
-int publishing_open(struct chancery *c, const char *keep_dir, struct buf *why)
+int publishing_open(struct chancery *c, const struct chancery_options *options, struct buf *why)
 {
     struct publishing *p = &c->publishing;
 
     batches_init(&p->waiting);
     batches_init(&p->flight);
     batches_init(&p->again);
-    return keep_dir ? kept_open(c, keep_dir, why) : 0;
+    return options->keep_dir ? kept_open(c, options, why) : 0;
 }
 
 /* ---- what the caller publishes ---- */
