@@ -40,9 +40,10 @@ struct tail { /* where this seat stands in a stream, what is signed and under wa
 };
 
 struct publishing {
-    struct batches waiting; /* not sent yet */
-    struct batches flight;  /* sent, not answered */
-    struct batches again;   /* refused because of others: signed and sent again */
+    struct batches waiting;  /* not sent yet */
+    struct batches flight;   /* sent, not answered */
+    struct batches again;    /* refused because of others: signed and sent again */
+    struct batches answered; /* to be told in the next turn */
     size_t flight_n, flight_bytes, bytes;
     bool draining;  /* an order was broken: nothing is sent until all in flight is answered */
     uint64_t pause; /* nothing is sent before, ms of the loop's clock; 0 = now */

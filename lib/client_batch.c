@@ -8,7 +8,7 @@
 enum {
     EVENT_EXTRA =
         640, /* bytes around an envelope and payload: signature, salt, path, seat_seq ... */
-    BATCH_ARENA = 4 * FRAME_MOST,
+    BATCH_ARENA = 5 * FRAME_MOST, /* its events in several forms, and the answer */
 };
 
 /* ---- lists ---- */
@@ -66,12 +66,47 @@ void batch_free(struct batch *b)
     buf_free(&b->frame);
     mem_free(b);
 }
+
 bool batch_uses(const struct batch *b, const char *stream)
 {
     for (size_t i = 0; i < b->n; i++)
         if (strcmp(b->envelopes[i]->stream, stream) == 0)
             return true;
     return false;
+}
+
+static void *take(struct batch *b, const void *data, size_t size)
+{
+    void *copy = arena_take(b->arena, size ? size : 1);
+
+    if (copy && size)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+static const char *take_text(struct batch *b, const char *s)
+{
+    return s && s[0] ? take(b, s, strlen(s) + 1) : "";
+}
+
+static ProtobufCBinaryData take_bytes(struct batch *b, const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){size, take(b, data, size)};
+}
+
+void batch_answer(struct batch *b, const struct chancery_result *result)
+{
+    struct chancery_result *r = &b->result;
+
+    *r = *result;
+    r->n = b->n;
+    r->code = take_text(b, result->code);
+    r->text = take_text(b, result->text);
+    r->field = take_text(b, result->field);
+    if (result->positions) {
+        r->positions = take(b, result->positions, b->n * sizeof *r->positions);
+        r->received = take(b, result->received, b->n * sizeof *r->received);
+    }
 }
 
 /* ---- the caller's events ---- */
@@ -98,25 +133,6 @@ static int check_event(const struct chancery_event *e)
         e->payload_size > PAYLOAD_MOST || e->n_parts > PARTS_MOST || e->n_recipients > 256)
         return ERR_BOUNDS;
     return 0;
-}
-
-static void *take(struct batch *b, const void *data, size_t size)
-{
-    void *copy = arena_take(b->arena, size ? size : 1);
-
-    if (copy && size)
-        memcpy(copy, data, size);
-    return copy;
-}
-
-static const char *take_text(struct batch *b, const char *s)
-{
-    return s && s[0] ? take(b, s, strlen(s) + 1) : "";
-}
-
-static ProtobufCBinaryData take_bytes(struct batch *b, const void *data, size_t size)
-{
-    return (ProtobufCBinaryData){size, take(b, data, size)};
 }
 
 static bool is_zero(const uint8_t id[ID_SIZE])

@@ -20,10 +20,13 @@ struct batch {
     size_t n, bytes;
     struct buf frame; /* packed Publish; empty = not signed */
     bool is_answer;   /* deterministic: signed again at most once */
-    bool in_doubt;    /* sent in an earlier life: it may be recorded */
+    bool in_doubt;    /* sent and not answered: it may be recorded */
+    bool left;        /* by an earlier process */
     unsigned tries, busy;
-    uint64_t deadline; /* ms of the loop's clock; 0 = none */
-    uint64_t kept;     /* number in the keep; 0 = none */
+    uint64_t deadline;             /* ms of the loop's clock; 0 = none */
+    uint64_t kept;                 /* number in the keep; 0 = none */
+    uint64_t replaces;             /* number of the frame that was refused before; 0 = none */
+    struct chancery_result result; /* once it is answered; in the arena */
     chancery_published *done;
     void *arg;
 };
@@ -41,5 +44,7 @@ void batches_prepend(struct batches *l, struct batches *before);
 struct batch *batch_new(size_t n);
 void batch_free(struct batch *b);
 bool batch_uses(const struct batch *b, const char *stream);
+/* Keeps a copy of what is to be told. */
+void batch_answer(struct batch *b, const struct chancery_result *result);
 /* Of 1 to 64 events, copied: 0, ERR_BOUNDS or ERR_TEXT. */
 int batch_make(struct batch **out, const struct chancery_event events[], size_t n);

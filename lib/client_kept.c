@@ -67,7 +67,7 @@ static void on_kept(void *arg, uint64_t number, struct slice frame)
         return;
     }
     b->kept = number;
-    b->in_doubt = true;
+    b->in_doubt = b->left = true;
     b->bytes = frame.size;
     b->ref = f->ref = client_ref(c);
     core__frame__pack(f, buf_grow(&b->frame, core__frame__get_packed_size(f)));

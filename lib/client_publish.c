@@ -51,40 +51,81 @@ static struct batch *flight_find(const struct publishing *p, uint64_t ref)
 }
 /* ---- the end of a batch ---- */
 
-/* The batch is in no list any more. */
-static void finish(struct chancery *c, struct batch *b, const struct chancery_result *result)
+/* The batch is in no list any more: it is told in the next turn, once what is kept says the same.
+ */
+static void answer(struct chancery *c, struct batch *b, const struct chancery_result *result)
 {
     struct publishing *p = &c->publishing;
 
-    p->bytes -= b->bytes;
-    if (p->keep && b->kept && result->outcome != CHANCERY_UNKNOWN)
+    batch_answer(b, result);
+    if (b->kept && result->outcome != CHANCERY_UNKNOWN)
         keep_done(p->keep, b->kept);
-    if (b->done)
-        b->done(b->arg, result);
-    else if (result->outcome == CHANCERY_REFUSED)
-        log_warn("client: kept events are refused code=%s text=%s stream=%s type=%s", result->code,
-                 result->text, b->envelopes[0]->stream, b->envelopes[0]->type);
-    batch_free(b);
+    batches_add(&p->answered, b);
+    client_soon(c);
 }
 
-static void finish_refused(struct chancery *c, struct batch *b, int err)
+static void answer_refused(struct chancery *c, struct batch *b, const Core__Refused *r)
 {
-    finish(c, b,
+    answer(c, b,
            &(struct chancery_result){.outcome = CHANCERY_REFUSED,
-                                     .n = b->n,
-                                     .code = err_code(err),
-                                     .text = err_text(err),
-                                     .field = ""});
+                                     .code = r->code,
+                                     .text = r->text,
+                                     .field = r->field,
+                                     .index = r->index});
 }
 
-static void finish_unknown(struct chancery *c, struct batch *b)
+static void answer_error(struct chancery *c, struct batch *b, enum chancery_outcome outcome,
+                         int err, const char *text)
 {
-    finish(c, b,
-           &(struct chancery_result){.outcome = CHANCERY_UNKNOWN,
-                                     .n = b->n,
-                                     .code = err_code(ERR_UNKNOWN),
-                                     .text = err_text(ERR_UNKNOWN),
-                                     .field = ""});
+    answer(c, b,
+           &(struct chancery_result){
+               .outcome = outcome, .code = err_code(err), .text = text, .field = ""});
+}
+
+static void answer_unknown(struct chancery *c, struct batch *b)
+{
+    answer_error(c, b, CHANCERY_UNKNOWN, ERR_UNKNOWN, err_text(ERR_UNKNOWN));
+}
+
+static void log_kept(const struct batch *b)
+{
+    const struct chancery_result *r = &b->result;
+    const Core__Envelope *e = b->envelopes[0];
+
+    if (r->outcome == CHANCERY_RECORDED)
+        log_info("client: what an earlier process left is recorded position=%llu stream=%s type=%s",
+                 (unsigned long long)r->positions[0], e->stream, e->type);
+    else if (r->outcome == CHANCERY_REFUSED)
+        log_warn("client: what an earlier process left is refused code=%s text=%s stream=%s "
+                 "type=%s",
+                 r->code, r->text, e->stream, e->type);
+}
+
+/* A refusal that the disk does not have is none: the next start would say the batch again. */
+static void doubt(struct batch *b)
+{
+    b->result.outcome = CHANCERY_UNKNOWN;
+    b->result.code = err_code(ERR_UNKNOWN);
+    b->result.text = "refused, but this cannot be kept: see the disk of the keep directory";
+}
+
+/* `err`: what is kept could not be synced. */
+static void tell(struct chancery *c, int err)
+{
+    struct publishing *p = &c->publishing;
+
+    while (p->answered.first) {
+        struct batch *b = p->answered.first;
+        batches_take(&p->answered, b);
+        p->bytes -= b->bytes;
+        if (err && b->kept && b->result.outcome == CHANCERY_REFUSED)
+            doubt(b);
+        if (b->done)
+            b->done(b->arg, &b->result);
+        else if (b->in_doubt)
+            log_kept(b);
+        batch_free(b);
+    }
 }
 
 void publishing_no_tail(struct chancery *c, const char *stream, int err,
@@ -96,17 +137,12 @@ void publishing_no_tail(struct chancery *c, const char *stream, int err,
     if (!b || !batch_uses(b, stream))
         return;
     batches_take(&p->waiting, b);
-    if (!refused) {
-        finish_refused(c, b, err);
-        return;
-    }
-    finish(c, b,
-           &(struct chancery_result){.outcome = CHANCERY_REFUSED,
-                                     .n = b->n,
-                                     .code = refused->code,
-                                     .text = refused->text,
-                                     .field = refused->field});
+    if (refused)
+        answer_refused(c, b, refused);
+    else
+        answer_error(c, b, CHANCERY_REFUSED, err, err_text(err));
 }
+
 /* ---- sending ---- */
 
 static bool may_send(const struct chancery *c, const struct batch *b)
@@ -116,15 +152,6 @@ static bool may_send(const struct chancery *c, const struct batch *b)
     return c->welcome && !p->draining && b && uv_now(c->loop) >= p->pause &&
            (p->flight_n == 0 ||
             (p->flight_n < WINDOW_FRAMES && p->flight_bytes + b->bytes <= WINDOW_BYTES));
-}
-
-static int keep_batch(struct publishing *p, struct batch *b)
-{
-    if (!p->keep)
-        return 0;
-    if (b->kept)
-        keep_done(p->keep, b->kept);
-    return keep_add(p->keep, slice_buf(&b->frame), &b->kept);
 }
 
 /* Once nothing is in flight: what is sent again is numbered anew. */
@@ -143,69 +170,85 @@ static void drained(struct chancery *c)
     client_soon(c);
 }
 
-static void send_ready(struct chancery *c, struct batches *ready)
-{
-    while (ready->first) {
-        struct batch *b = ready->first;
-        batches_take(ready, b);
-        flight_add(&c->publishing, b);
-        client_send_packed(c, slice_buf(&b->frame));
-    }
-}
-
-/* What cannot be kept is not sent; unless it was sent before, it is refused. */
-static void refuse_unkept(struct chancery *c, struct batches *ready)
-{
-    struct batches refused, doubtful;
-
-    batches_init(&refused);
-    batches_init(&doubtful);
-    while (ready->first) {
-        struct batch *b = ready->first;
-        batches_take(ready, b);
-        batches_add(b->in_doubt ? &doubtful : &refused, b);
-    }
-    send_ready(c, &doubtful);
-    c->publishing.draining = true; /* those refused were numbered */
-    while (refused.first) {
-        struct batch *b = refused.first;
-        batches_take(&refused, b);
-        finish_refused(c, b, ERR_IO);
-    }
-    drained(c);
-}
-
-/* All that may be sent in one turn of the loop is kept by one sync. */
-void publishing_turn(struct chancery *c)
+/* Signs what may be sent, as far as the window goes, and adds it to what is kept. */
+static void gather(struct chancery *c, struct batches *ready)
 {
     struct publishing *p = &c->publishing;
-    struct batches ready;
     size_t n = p->flight_n, bytes = p->flight_bytes;
-    int err = 0;
 
-    batches_init(&ready);
     while (may_send(c, p->waiting.first)) {
         struct batch *b = p->waiting.first;
         if (b->frame.size == 0) {
             if (!tails_known(c, b))
                 break;
             sign_batch(c, b);
-            if (err == 0)
-                err = keep_batch(p, b);
+            b->replaces = b->kept;
+            b->kept = p->keep ? keep_add(p->keep, slice_buf(&b->frame), b->replaces) : 0;
         }
         batches_take(&p->waiting, b);
-        batches_add(&ready, b);
+        batches_add(ready, b);
         p->flight_n++;
         p->flight_bytes += b->bytes;
     }
     p->flight_n = n;
     p->flight_bytes = bytes;
-    if (ready.first && p->keep && err == 0)
-        err = keep_sync(p->keep);
+}
+
+static void send_batch(struct chancery *c, struct batch *b)
+{
+    b->in_doubt = true;
+    flight_add(&c->publishing, b);
+    client_send_packed(c, slice_buf(&b->frame));
+}
+
+static void send_ready(struct chancery *c, struct batches *ready)
+{
+    while (ready->first) {
+        struct batch *b = ready->first;
+        batches_take(ready, b);
+        send_batch(c, b);
+    }
+}
+
+/* What cannot be kept is not sent, unless it was sent before: refused, once it is certain that the
+ * next start does not find it. */
+static void refuse_unkept(struct chancery *c, struct batches *ready)
+{
+    struct publishing *p = &c->publishing;
+    bool undone = false;
+    int err = 0;
+
+    while (ready->first) {
+        struct batch *b = ready->first;
+        batches_take(ready, b);
+        if (b->in_doubt) {
+            send_batch(c, b);
+            continue;
+        }
+        if (!undone)
+            err = keep_undo(p->keep, b->kept);
+        undone = p->draining = true; /* those refused were numbered */
+        b->kept = b->replaces;
+        answer_error(c, b, err ? CHANCERY_UNKNOWN : CHANCERY_REFUSED, err ? ERR_UNKNOWN : ERR_IO,
+                     "it cannot be kept before it is sent: see the disk of the keep directory");
+    }
+    drained(c);
+}
+
+/* One sync a turn of the loop: for all that is sent in it and all that is told. */
+void publishing_turn(struct chancery *c)
+{
+    struct publishing *p = &c->publishing;
+    struct batches ready;
+
+    batches_init(&ready);
+    gather(c, &ready);
+    int err = p->keep ? keep_sync(p->keep) : 0;
     if (err)
         refuse_unkept(c, &ready);
     else
         send_ready(c, &ready);
+    tell(c, err);
 }
 
 void publishing_resume(struct chancery *c)
@@ -219,8 +262,6 @@ void publishing_resume(struct chancery *c)
 
 static void keep_recorded(struct chancery *c, const struct batch *b, const Core__Recorded *r)
 {
-    struct keep *keep = c->publishing.keep;
-
     Core__Frame *f = core__frame__unpack(NULL, b->frame.size, b->frame.data);
 
     for (size_t i = 0; f && i < b->n; i++) {
@@ -229,13 +270,11 @@ static void keep_recorded(struct chancery *c, const struct batch *b, const Core_
         record.received = r->received[i];
         record.event = f->publish->events[i]->event;
         record.payload = f->publish->events[i]->payload;
-        if (receipts_add(keep_receipts(keep), c->session.log, &record) != 0)
+        if (receipts_add(keep_receipts(c->publishing.keep), c->session.log, &record) != 0)
             log_error("client: a receipt cannot be kept position=%llu",
                       (unsigned long long)record.position);
     }
     core__frame__free_unpacked(f, NULL);
-    if (keep_sync(keep) != 0)
-        log_error("client: receipts cannot be synced");
 }
 
 bool publishing_recorded(struct chancery *c, const Core__Frame *f)
@@ -249,15 +288,14 @@ bool publishing_recorded(struct chancery *c, const Core__Frame *f)
     flight_take(p, b);
     if (r->n_positions != b->n || r->n_received != b->n) {
         log_error("client: Recorded does not fit its batch ref=%llu", (unsigned long long)f->ref);
-        finish_unknown(c, b);
+        answer_unknown(c, b);
     } else {
         if (p->keep)
             keep_recorded(c, b, r);
-        finish(c, b,
+        answer(c, b,
                &(struct chancery_result){.outcome = CHANCERY_RECORDED,
                                          .positions = r->positions,
                                          .received = r->received,
-                                         .n = b->n,
                                          .code = "",
                                          .text = "",
                                          .field = ""});
@@ -294,13 +332,7 @@ bool publishing_refused(struct chancery *c, const Core__Frame *f)
     if (is_again(c, b, err_of_code(r->code), first))
         batches_add(&p->again, b);
     else
-        finish(c, b,
-               &(struct chancery_result){.outcome = CHANCERY_REFUSED,
-                                         .n = b->n,
-                                         .code = r->code,
-                                         .text = r->text,
-                                         .field = r->field,
-                                         .index = r->index});
+        answer_refused(c, b, r);
     drained(c);
     return true;
 }
@@ -338,7 +370,7 @@ void publishing_tick(struct chancery *c)
     uint64_t now = uv_now(c->loop);
 
     for (struct batch *b = take_overdue(p, now); b; b = take_overdue(p, now))
-        finish_unknown(c, b);
+        answer_unknown(c, b);
     drained(c);
 }
 
@@ -351,8 +383,9 @@ void publishing_close(struct chancery *c)
         while (lists[i]->first) {
             struct batch *b = lists[i]->first;
             batches_take(lists[i], b);
-            finish_unknown(c, b);
+            answer_unknown(c, b);
         }
+    tell(c, p->keep ? keep_sync(p->keep) : 0);
     while (p->tails) {
         struct tail *t = p->tails;
         p->tails = t->next;
@@ -367,6 +400,7 @@ int publishing_open(struct chancery *c, const struct chancery_options *options, 
     batches_init(&p->waiting);
     batches_init(&p->flight);
     batches_init(&p->again);
+    batches_init(&p->answered);
     return options->keep_dir ? kept_open(c, options, why) : 0;
 }
 

@@ -17,6 +17,7 @@ enum {
     KIND_FRAME = 1,
     KIND_DONE = 2,
     NUMBER_SIZE = 8,
+    FRAME_HEAD = 2 * NUMBER_SIZE,
     DEAD_MOST = 1024 * 1024, /* bytes of answered frames that are worth writing the file anew */
 };
 
@@ -51,12 +52,12 @@ static void put_number(uint8_t out[NUMBER_SIZE], uint64_t v)
         out[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
-static uint64_t get_number(struct slice s)
+static uint64_t get_number(const uint8_t *in)
 {
     uint64_t v = 0;
 
     for (size_t i = 0; i < NUMBER_SIZE; i++)
-        v = v << 8 | s.data[i];
+        v = v << 8 | in[i];
     return v;
 }
 
@@ -88,14 +89,16 @@ static void frames_find(struct keep *k, struct entries_view v)
     struct entry e;
 
     while (entries_next(&v, &e)) {
-        if (e.body.size < NUMBER_SIZE)
+        if (e.body.size < (e.kind == KIND_FRAME ? FRAME_HEAD : NUMBER_SIZE))
             continue;
-        uint64_t number = get_number(e.body);
+        uint64_t number = get_number(e.body.data);
         k->last = number > k->last ? number : k->last;
-        if (e.kind == KIND_FRAME)
+        if (e.kind == KIND_FRAME) {
+            frame_remove(k, get_number(e.body.data + NUMBER_SIZE));
             frame_add(k, number, e.offset, e.body.size);
-        else if (e.kind == KIND_DONE)
+        } else if (e.kind == KIND_DONE) {
             frame_remove(k, number);
+        }
     }
 }
 
@@ -106,7 +109,7 @@ static void frames_hand(struct keep *k, const struct entries_view *v, keep_each 
     for (size_t i = 0; i < k->n; i++)
         if (entries_at(v, k->frames[i].offset, &e))
             each(arg, k->frames[i].number,
-                 slice_of(e.body.data + NUMBER_SIZE, e.body.size - NUMBER_SIZE));
+                 slice_of(e.body.data + FRAME_HEAD, e.body.size - FRAME_HEAD));
 }
 
 static int unconfirmed_make(struct keep *k, const char *path)
@@ -363,20 +366,19 @@ void keep_close(struct keep *k)
 
 /* ---- what is sent, and answered ---- */
 
-int keep_add(struct keep *k, struct slice frame, uint64_t *number)
+uint64_t keep_add(struct keep *k, struct slice frame, uint64_t replaces)
 {
-    uint8_t head[NUMBER_SIZE];
+    uint8_t head[FRAME_HEAD];
     struct buf body = {0};
 
-    if (frame.size > ENTRY_MOST - NUMBER_SIZE)
-        return ERR_BOUNDS;
-    *number = ++k->last;
-    put_number(head, *number);
+    put_number(head, ++k->last);
+    put_number(head + NUMBER_SIZE, replaces);
     buf_add(&body, head, sizeof head);
     buf_add(&body, frame.data, frame.size);
-    frame_add(k, *number, entries_add(k->unconfirmed, KIND_FRAME, slice_buf(&body)), body.size);
+    frame_remove(k, replaces);
+    frame_add(k, k->last, entries_add(k->unconfirmed, KIND_FRAME, slice_buf(&body)), body.size);
     buf_free(&body);
-    return 0;
+    return k->last;
 }
 
 int keep_undo(struct keep *k, uint64_t number)
@@ -410,6 +412,8 @@ int keep_sync(struct keep *k)
         rc = entries_sync(k->unconfirmed);
     if (rc == 0)
         unconfirmed_trim(k);
+    else
+        log_error("client: what is published cannot be kept dir=%s: %s", k->dir, strerror(errno));
     return rc;
 }
 

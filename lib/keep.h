@@ -8,10 +8,11 @@
  *     DIR/checkpoint    the newest checkpoint held, a C2SP signed note as the broker gave it
  *     DIR/returned      a line "LOG SUCCESSOR" for each log whose receipts were published again
  *
- * Entries of `unconfirmed`: kind 1, a number (u64) and a packed core.v1.Frame with Publish; kind 2,
- * the number of a frame that was answered.  Nothing is sent before its frame is on disk, and no
- * answer is told before it is: so a process that ends anywhere finds what it sent and was not told,
- * and the receipt of all that it was told is recorded.
+ * Entries of `unconfirmed`: kind 1, a number, that of the frame in whose place it is (0 = none),
+ * u64 both, and a packed core.v1.Frame with Publish; kind 2, the number of one that was answered.
+ * Nothing is sent before its frame is on disk, and no answer is told before it is: so a process
+ * that ends anywhere finds what it sent and was not told, and the receipt of all that it was told
+ * is recorded.
  */
 #pragma once
 
@@ -29,8 +30,9 @@ int keep_open(struct keep **out, const char *dir, const struct receipts_policy *
               keep_each *each, void *arg, struct buf *why);
 void keep_close(struct keep *k); /* NULL is fine */
 
-/* Adds a frame; it is kept once keep_sync returned 0. */
-int keep_add(struct keep *k, struct slice frame, uint64_t *number);
+/* Adds a frame, in place of one that was refused (0 = of none); it is kept once keep_sync returned
+ * 0.  Returns its number. */
+uint64_t keep_add(struct keep *k, struct slice frame, uint64_t replaces);
 /* Takes back the frames from that number on, which were added last and not synced: 0, or ERR_IO
  * when they may be found there at the next start.  Blocks. */
 int keep_undo(struct keep *k, uint64_t number);
