@@ -49,6 +49,8 @@ struct publishing {
     uint64_t pause; /* nothing is sent before, ms of the loop's clock; 0 = now */
     struct tail *tails;
     struct keep *keep;
+    size_t left;     /* batches of an earlier process, not told yet */
+    bool head_asked; /* for a checkpoint */
 };
 
 struct chancery {
@@ -72,6 +74,7 @@ struct chancery {
     uint64_t last_ref;
 
     bool welcome;   /* a session is on */
+    bool told;      /* and the caller knows */
     uint64_t hello; /* ref of the last Hello */
     uint64_t hello_at, hello_wait;
     uint64_t ping_at;
@@ -98,6 +101,8 @@ void client_send(struct chancery *c, const Core__Frame *frame);
 void client_send_packed(struct chancery *c, struct slice frame);
 /* Room for more: nothing waits to be sent. */
 bool client_idle(const struct chancery *c);
+/* Tells the caller of the session, once nothing is left to be done before. */
+void client_tell_session(struct chancery *c);
 /* Lets the loop come round at once: what waits is handed over and sent then. */
 void client_soon(struct chancery *c);
 
@@ -117,6 +122,10 @@ void publishing_tick(struct chancery *c);
 bool publishing_recorded(struct chancery *c, const Core__Frame *f);
 bool publishing_refused(struct chancery *c, const Core__Frame *f);
 void publishing_close(struct chancery *c); /* all that is under way becomes unknown */
+/* What earlier processes left is answered and told. */
+bool publishing_settled(const struct chancery *c);
+/* Asks for a checkpoint when receipts wait for one to be dropped. */
+void checkpoint_tick(struct chancery *c);
 
 /* Opens the keep; what it holds waits, first of all. */
 int kept_open(struct chancery *c, const struct chancery_options *options, struct buf *why);

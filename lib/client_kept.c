@@ -72,6 +72,7 @@ static void on_kept(void *arg, uint64_t number, struct slice frame)
     b->ref = f->ref = client_ref(c);
     core__frame__pack(f, buf_grow(&b->frame, core__frame__get_packed_size(f)));
     p->bytes += b->bytes;
+    p->left++;
     batches_add(&p->waiting, b);
 }
 

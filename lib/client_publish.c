@@ -87,7 +87,7 @@ static void answer_unknown(struct chancery *c, struct batch *b)
     answer_error(c, b, CHANCERY_UNKNOWN, ERR_UNKNOWN, err_text(ERR_UNKNOWN));
 }
 
-static void log_kept(const struct batch *b)
+static void log_left(const struct batch *b)
 {
     const struct chancery_result *r = &b->result;
     const Core__Envelope *e = b->envelopes[0];
@@ -118,12 +118,13 @@ static void tell(struct chancery *c, int err)
         struct batch *b = p->answered.first;
         batches_take(&p->answered, b);
         p->bytes -= b->bytes;
+        p->left -= b->left;
         if (err && b->kept && b->result.outcome == CHANCERY_REFUSED)
             doubt(b);
-        if (b->done)
+        if (b->left)
+            log_left(b);
+        else if (b->done)
             b->done(b->arg, &b->result);
-        else if (b->in_doubt)
-            log_kept(b);
         batch_free(b);
     }
 }
@@ -292,6 +293,8 @@ bool publishing_recorded(struct chancery *c, const Core__Frame *f)
     } else {
         if (p->keep)
             keep_recorded(c, b, r);
+        if (!c->told && r->positions[b->n - 1] > c->session.head)
+            c->session.head = r->positions[b->n - 1];
         answer(c, b,
                &(struct chancery_result){.outcome = CHANCERY_RECORDED,
                                          .positions = r->positions,
@@ -335,6 +338,11 @@ bool publishing_refused(struct chancery *c, const Core__Frame *f)
         answer_refused(c, b, r);
     drained(c);
     return true;
+}
+
+bool publishing_settled(const struct chancery *c)
+{
+    return c->publishing.left == 0;
 }
 
 /* ---- giving up ---- */

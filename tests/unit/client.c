@@ -55,7 +55,8 @@ struct peer { /* the other side, and what it has seen */
     uint64_t positions[RESULTS]; /* records handed over */
     size_t n_positions;
     size_t hold_at; /* records after which the reading is held; 0 = never */
-    unsigned caught_up;
+    unsigned caught_up, sessions;
+    uint64_t head; /* that the last session was told with */
     int answered;
     int answer_err;
     uint64_t token;
@@ -905,6 +906,42 @@ static void what_cannot_be_kept_is_refused_and_not_sent(void **unused)
     peer_free(p);
 }
 
+static void on_session(void *arg, const struct chancery_session *s)
+{
+    struct peer *p = arg;
+
+    p->sessions++;
+    p->head = s->head;
+}
+
+static void a_session_is_told_once_what_was_left_is_answered(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    client_open(p, 0, true);
+    publish(p, 0);
+    publish(p, 1);
+    until_frames(p, 2);
+    client_close(p);
+    client_open(p, 0, true);
+    chancery_on_session(p->client, on_session, p);
+    until_frames(p, 4);
+    say_recorded(p, p->frames[2], 8);
+    say_forgotten(p);
+    until_frames(p, 5);
+    assert_int_equal(p->sessions, 0);
+    say_recorded(p, p->frames[4], 9);
+    while (p->sessions == 0)
+        turn(p);
+    assert_int_equal(p->head, 9);
+    say_forgotten(p);
+    while (p->sessions == 1)
+        turn(p);
+    assert_int_equal(p->n, 5);
+    peer_free(p);
+}
+
 static void a_torn_entry_is_dropped(void **unused)
 {
     struct peer *p = peer_new();
@@ -1268,6 +1305,7 @@ int main(void)
         cmocka_unit_test(what_is_told_is_on_disk_before),
         cmocka_unit_test(what_was_refused_because_of_others_is_kept_in_its_new_form),
         cmocka_unit_test(what_cannot_be_kept_is_refused_and_not_sent),
+        cmocka_unit_test(a_session_is_told_once_what_was_left_is_answered),
         cmocka_unit_test(a_torn_entry_is_dropped),
         cmocka_unit_test(a_directory_is_kept_by_one_process),
         cmocka_unit_test(a_reading_goes_on_and_hands_nothing_over_twice),
