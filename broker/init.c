@@ -341,8 +341,10 @@ static void records_make(struct founding *f, const struct seat_row seats[])
     for (size_t i = 0; i < f->n; i++)
         envelopes[i] = slice_buf(&f->envelopes[i]);
     sign_events(&f->keys[0], envelopes, f->n, f->events);
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
         f->journal[i].event = slice_buf(&f->events[i]);
+        journal_event_hash(&f->journal[i]);
+    }
 }
 
 /* ---- files ---- */
