@@ -443,7 +443,7 @@ static int conf_write(const struct founding *f)
 
 static int dirs_make(const char *dir)
 {
-    static const char *const names[] = {"keys", "parts", "run"};
+    static const char *const names[] = {"keys", "keep", "parts", "run"};
     int rc = dir_make(dir);
 
     for (size_t i = 0; i < sizeof names / sizeof *names && rc == 0; i++) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/inside.h"
+#include "broker/registry_log.h"
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -24,31 +25,12 @@ static const struct conf_key keys[] = {
     {NULL, NULL, CONF_STRING, 0, NULL, 0, 0},
 };
 
-static int fold_record(void *arg, const struct journal_record *rec)
-{
-    struct broker *b = arg;
-    struct arena *arena = arena_new(FRAME_MOST);
-    struct event e;
-    char where[128];
-
-    int rc = event_open_head(&e, rec->event, arena, where);
-    if (rc == 0)
-        registry_fold(b->registry, rec->position, e.envelope->type, rec->payload);
-    arena_free(arena);
-    return rc;
-}
-
 static int fold_registry(struct broker *b, struct buf *why)
 {
-    const char *stream = "registry";
-    struct journal_filter *filter = journal_filter_new(&stream, 1, NULL, 0, NULL);
-    uint64_t at = 1;
-    int rc = 0;
+    uint64_t at;
 
     b->registry = registry_new();
-    while (rc == 0 && at <= journal_head(b->journal))
-        rc = journal_read(b->journal, filter, at, 256, fold_record, b, &at);
-    journal_filter_free(filter);
+    int rc = registry_log_fold(b->registry, b->journal, &at);
     if (rc)
         buf_printf(why, "the registry cannot be read at position %llu; run `chancery log verify`",
                    (unsigned long long)at);

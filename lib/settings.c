@@ -169,16 +169,38 @@ static int take_process_seat(struct settings *s, const char *file, const char *n
     return 0;
 }
 
+void settings_set_seat(struct settings *s, const char *seat)
+{
+    char *const owned[] = {s->seat, s->key_file, s->keep_dir};
+
+    s->seat = mem_str(seat);
+    s->key_file = mem_printf("%s/keys/%s.key", s->dir, seat);
+    s->keep_dir = mem_printf("%s/keep/%s", s->dir, seat);
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
+        mem_free(owned[i]);
+}
+
+static int make_dir(const struct settings *s, const char *name, struct buf *why)
+{
+    char *path = mem_printf("%s/%s", s->dir, name);
+    int rc = mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : refuse_errno(why, path);
+
+    mem_free(path);
+    return rc;
+}
+
 /* What only the directory tells. */
 static int complete(struct settings *s, const char *endpoint, struct buf *why)
 {
-    if (s->seat)
-        s->key_file = mem_printf("%s/keys/%s.key", s->dir, s->seat);
+    int rc = make_dir(s, "run", why);
+
     processes_locate(s);
     s->run_dir = mem_printf("%s/run", s->dir);
-    if (mkdir(s->run_dir, 0700) != 0 && errno != EEXIST)
-        return refuse_errno(why, s->run_dir);
-    return make_endpoint(s, endpoint, why);
+    if (rc == 0 && s->seat) {
+        settings_set_seat(s, s->seat);
+        rc = make_dir(s, "keep", why);
+    }
+    return rc ? rc : make_endpoint(s, endpoint, why);
 }
 
 int settings_read(struct settings *s, const char *file, const char *section,
@@ -227,7 +249,7 @@ int settings_read(struct settings *s, const char *file, const char *section,
 void settings_clear(struct settings *s)
 {
     char *const owned[] = {s->dir,  s->log,      s->endpoint, s->server_key,
-                           s->seat, s->key_file, s->run_dir};
+                           s->seat, s->key_file, s->keep_dir, s->run_dir};
 
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
         mem_free(owned[i]);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* settings.h - an instance's directory, and the settings that every process of it reads
  *
- * An instance is a directory: chancery.conf, log/, parts/, log.vkey, keys/<seat>.key, run/ (socket,
- * small files of the processes).  One configuration file serves all processes: each reads the
- * sections that it knows and skips those of the others; a section that nobody knows is an error.
- * Paths in it are relative to the directory that it lies in.
+ * An instance is a directory: chancery.conf, log/, parts/, log.vkey, keys/<seat>.key, keep/<seat>/
+ * (what a seat published: see keep.h), run/ (socket, small files of the processes).  One
+ * configuration file serves all processes: each reads the sections that it knows and skips those of
+ * the others; a section that nobody knows is an error. Paths in it are relative to the directory
+ * that it lies in.
  */
 #pragma once
 
@@ -25,6 +26,7 @@ struct settings {     /* settings_clear frees it */
     char *server_key; /* [connection] server-key, 64 hexadecimal digits */
     char *seat;       /* [<section>] seat */
     char *key_file;   /* dir/keys/<seat>.key */
+    char *keep_dir;   /* dir/keep/<seat>; dir/keep is made when missing */
     char *run_dir;    /* dir/run, made when missing */
     int socket_dir;   /* descriptor that the endpoint goes by; 0 = none */
     struct settings_process processes[PROCESSES_MOST];
@@ -41,6 +43,8 @@ extern const char *const settings_sections[]; /* NULL-ended */
  * or the instance's directory. 0 or a negative err with "file:line: text" in `why`. */
 int settings_read(struct settings *s, const char *file, const char *section,
                   const struct conf_key keys[], void *target, conf_family *family, struct buf *why);
+/* Another seat of the same instance. */
+void settings_set_seat(struct settings *s, const char *seat);
 void settings_clear(struct settings *s);
 /* What [process NAME] says, or NULL. */
 const struct settings_process *settings_process_find(const struct settings *s, const char *name);

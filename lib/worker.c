@@ -4,7 +4,8 @@
  * Starting and running are the same thing.  Inputs and own events are read from the beginning and
  * go on being read; an input whose answers are in the log is folded with them, one without is
  * decided, and its answers are folded when they come back from the log.  Nothing is kept outside
- * the log but the count of deaths.
+ * the log but the count of deaths: answers follow from the log, so what a crash or a restored copy
+ * lost of them is decided again, and receipts would say nothing new.
  */
 #include "lib/worker.h"
 

@@ -3,7 +3,8 @@
  *
  * STARTING -> ADOPTING -> FOLDING -> LIVE.  It reads what it told (alert.out), records the terms of
  * rules that are new or changed, folds embargo.out from its beginning and then sends what was not
- * told yet.  Each mail's outcome is recorded before the next one goes.
+ * told yet.  Each mail's outcome is recorded before the next one goes; what was on its way to the
+ * log when the process ended is published first (keep/).
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -544,6 +545,7 @@ static int connect_broker(struct alert *a)
                                              .server_key = a->settings.server_key,
                                              .key_file = a->settings.key_file,
                                              .log = a->settings.log,
+                                             .keep_dir = a->settings.keep_dir,
                                              .software = "chancery-alert " CHANCERY_VERSION};
     char why[256];
     int rc = chancery_open(&a->client, &a->loop, &options, why);

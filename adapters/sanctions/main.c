@@ -3,8 +3,8 @@
  *
  * It first folds its own feed and finds the last request answered there, then reads `sanctions.in`
  * from that one on (when it was answered in part) or behind it.  One request at a time: fetch its
- * part, parse it in a process of its own, publish the answers, go on.  Nothing is kept but what the
- * log has, so an end at any moment is made good by starting again: answers have ids of their
+ * part, parse it in a process of its own, publish the answers, go on.  An end at any moment is made
+ * good by starting again: what was on its way is published first (keep/), answers have ids of their
  * request's position, and what is recorded of them is left out.
  */
 #include <errno.h>
@@ -470,6 +470,7 @@ static int adapter_run(struct adapter *a)
         .server_key = a->settings.server_key,
         .key_file = a->settings.key_file,
         .log = a->settings.log,
+        .keep_dir = a->settings.keep_dir,
         .software = "sanctions",
     };
 

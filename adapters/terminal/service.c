@@ -336,7 +336,7 @@ int worker_retry_run(const struct call *c)
 
     if (!call_position(c, c->argument[0], &input))
         return USAGE;
-    int rc = session_open(&s, c);
+    int rc = session_open_publishing(&s, c);
     if (rc != DONE)
         return rc;
     rc = failures_find(&s, &failures);
