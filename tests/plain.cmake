@@ -20,7 +20,7 @@ function(plain_library library)
   target_include_directories(plain_${library} PUBLIC
     $<TARGET_PROPERTY:${library},INTERFACE_INCLUDE_DIRECTORIES>)
   target_compile_options(plain_${library} PUBLIC -O2 -fno-sanitize=all)
-  target_link_options(plain_${library} PUBLIC -fno-sanitize=all)
+  target_link_options(plain_${library} PUBLIC -fno-sanitize=all -Wl,--as-needed)
   target_link_libraries(plain_${library} PUBLIC PkgConfig::UV PkgConfig::ZMQ PkgConfig::LMDB
     PkgConfig::PROTOBUF_C PkgConfig::SODIUM PkgConfig::CRYPTO PkgConfig::UTF8PROC PkgConfig::JANSSON
     Threads::Threads ${INIH})

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from instance import PATIENCE, SHARED, Skip, plain, scratch, spawn, wait_for
+from instance import Commands, PATIENCE, SHARED, Skip, plain, scratch, spawn, wait_for
 
 MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 DOUBT = 70  # exit status of a broker that does not know whether its last batch is on disk
@@ -32,7 +32,7 @@ def shim():
     return library
 
 
-class Bare:
+class Bare(Commands):
     """A copy of a founded directory; ends with `drop`."""
 
     def __init__(self, template, root=None):

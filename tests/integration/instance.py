@@ -78,16 +78,8 @@ def snapshot(date, into):
     raise Skip(f"{name}.xz is not here")
 
 
-class Instance:
-    """DIR of its own; `up` runs what chancery.conf names."""
-
-    def __init__(self, *init_arguments):
-        self.root = scratch()
-        self.dir = os.path.join(self.root, "i")
-        self.conf = os.path.join(self.dir, "chancery.conf")
-        self.up_process = None
-        self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
-        atexit.register(self.down)
+class Commands:
+    """What is asked of an instance by the `chancery` command."""
 
     def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE):
         command = [tool("chancery"), *arguments]
@@ -107,6 +99,18 @@ class Instance:
         """The objects printed with --json, one a line."""
         out = self.check(*arguments, "--json", status=status)
         return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+
+class Instance(Commands):
+    """DIR of its own; `up` runs what chancery.conf names."""
+
+    def __init__(self, *init_arguments):
+        self.root = scratch()
+        self.dir = os.path.join(self.root, "i")
+        self.conf = os.path.join(self.dir, "chancery.conf")
+        self.up_process = None
+        self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
+        atexit.register(self.down)
 
     def up(self):
         log = open(os.path.join(self.root, "up.log"), "ab")
