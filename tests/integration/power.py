@@ -5,6 +5,7 @@ A shim journals what the broker writes; every state that its disk could then be 
 its directory is synced, sectors of 512 bytes torn) and compared with the acknowledgements given by then; on some a
 broker is started. 5,000 states; 50,000 with CHANCERY_LONG."""
 import concurrent.futures
+import itertools
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from instance import LONG, PATIENCE, SHARED, plain, run
 
 STATES = 50000 if LONG else 5000
 SEATS = ("officer", "pat", "quinn", "robin")
-EVENTS = 15  # of each publisher in one run
+EVENTS = 10  # of each publisher in one run
 POWERFAIL = os.path.join(SHARED, "tools", "powerfail", "powerfail.py")
 SERVED = os.path.join(os.path.dirname(__file__), "served.py")
 
@@ -95,16 +96,16 @@ def cut(source, library, seed, events=EVENTS, fault="", *options):
 
 
 def whenever_the_power_fails_what_was_acknowledged_is_there():
-    library, source = shim(), template()
-    compared = served = seed = 0
+    library, source, seeds, done = shim(), template(), itertools.count(), []
+
+    def go_on(_):
+        while sum(compared for compared, _ in done) < STATES:
+            done.append(cut(source, library, next(seeds)))
+
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        while compared < STATES:
-            seeds = range(seed, seed + os.cpu_count())
-            for more in pool.map(lambda n: cut(source, library, n), seeds):
-                compared, served = compared + more[0], served + more[1]
-            seed = seeds.stop
-    print(f"power: {compared} disk states of {seed} runs compared, {served} of them served, 0 bad",
-          flush=True)
+        list(pool.map(go_on, range(os.cpu_count())))
+    print(f"power: {sum(compared for compared, _ in done)} disk states of {len(done)} runs compared, "
+          f"{sum(served for _, served in done)} of them served, 0 bad", flush=True)
 
 
 def what_a_failed_sync_dropped_is_not_missed():
