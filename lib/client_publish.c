@@ -29,6 +29,7 @@ enum {
     TRIES_OF_ANSWER = 1,
     BUSY_PAUSE = 100, /* ms */
     BUSY_MOST = 60000 / BUSY_PAUSE,
+    HALT_PAUSE = 1000,
     BATCH_ARENA = 4 * FRAME_MOST,
 };
 
@@ -42,6 +43,7 @@ struct batch {
     struct buf frame; /* packed Publish; empty = not signed */
     bool is_answer;   /* deterministic: signed again at most once */
     bool in_doubt;    /* sent in an earlier life: it may be recorded */
+    bool halted;      /* refused while the broker took nothing */
     unsigned tries, busy;
     uint64_t deadline; /* ms of the loop's clock; 0 = none */
     uint64_t kept;     /* number in the keep; 0 = none */
@@ -500,6 +502,13 @@ static bool is_again(struct chancery *c, struct batch *b, int err, bool first)
 
     if (err == ERR_SEAT_ORDER)
         return !first || b->tries++ < most;
+    if (c->patient && (err == ERR_FULL || err == ERR_CLOCK)) {
+        if (!b->halted)
+            log_warn("client: publishing waits code=%s", err_code(err));
+        b->halted = true;
+        c->publishing.pause = uv_now(c->loop) + HALT_PAUSE;
+        return true;
+    }
     if (err != ERR_BUSY && err != ERR_QUOTA)
         return false;
     c->publishing.pause = uv_now(c->loop) + BUSY_PAUSE;

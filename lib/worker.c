@@ -400,7 +400,8 @@ static struct attempts *attempts_map(const struct runner *r)
     int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     void *map = MAP_FAILED;
 
-    if (fd >= 0 && ftruncate(fd, sizeof(struct attempts)) == 0)
+    /* allocated: a store into a hole of a full disk is a SIGBUS */
+    if (fd >= 0 && posix_fallocate(fd, 0, sizeof(struct attempts)) == 0)
         map = mmap(NULL, sizeof(struct attempts), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0)
         close(fd);
@@ -441,6 +442,7 @@ static int runner_run(struct runner *r)
         .key_file = r->settings.key_file,
         .log = r->settings.log,
         .software = r->worker->name,
+        .patient = true,
     };
 
     r->loop = uv_default_loop();

@@ -544,7 +544,8 @@ static int connect_broker(struct alert *a)
                                              .server_key = a->settings.server_key,
                                              .key_file = a->settings.key_file,
                                              .log = a->settings.log,
-                                             .software = "chancery-alert " CHANCERY_VERSION};
+                                             .software = "chancery-alert " CHANCERY_VERSION,
+                                             .patient = true};
     char why[256];
     int rc = chancery_open(&a->client, &a->loop, &options, why);
 

@@ -471,6 +471,7 @@ static int adapter_run(struct adapter *a)
         .key_file = a->settings.key_file,
         .log = a->settings.log,
         .software = "sanctions",
+        .patient = true,
     };
 
     a->loop = uv_default_loop();
