@@ -104,8 +104,8 @@ class Commands:
 class Instance(Commands):
     """DIR of its own; `up` runs what chancery.conf names."""
 
-    def __init__(self, *init_arguments):
-        self.root = scratch()
+    def __init__(self, *init_arguments, root=None):
+        self.root = root or scratch()
         self.dir = os.path.join(self.root, "i")
         self.conf = os.path.join(self.dir, "chancery.conf")
         self.up_process = None

@@ -17,7 +17,7 @@ from instance import LONG, PATIENCE, SHARED, plain, run
 
 STATES = 50000 if LONG else 5000
 SEATS = ("officer", "pat", "quinn", "robin")
-EVENTS = 10  # of each publisher in one run
+EVENTS = 7  # of each publisher in one run
 POWERFAIL = os.path.join(SHARED, "tools", "powerfail", "powerfail.py")
 SERVED = os.path.join(os.path.dirname(__file__), "served.py")
 
