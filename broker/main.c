@@ -6,6 +6,7 @@
  */
 #include <malloc.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,17 +20,25 @@ enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, FILES = 8192 };
 
 struct stopper {
     uv_signal_t terminate, interrupt;
-    struct broker *broker;
+    struct broker *broker; /* NULL while it opens */
+    bool asked;
 };
+
+static void unwatch_signals(struct stopper *s)
+{
+    uv_close((uv_handle_t *)&s->terminate, NULL);
+    uv_close((uv_handle_t *)&s->interrupt, NULL);
+}
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct stopper *s = handle->data;
 
     (void)number;
-    broker_stop(s->broker);
-    uv_close((uv_handle_t *)&s->terminate, NULL);
-    uv_close((uv_handle_t *)&s->interrupt, NULL);
+    s->asked = true;
+    unwatch_signals(s);
+    if (s->broker)
+        broker_stop(s->broker);
 }
 
 static void watch_signals(struct stopper *s, uv_loop_t *loop)
@@ -64,11 +73,14 @@ static int serve(const char *config)
     struct buf why = {0};
 
     uv_loop_init(&loop);
+    watch_signals(&s, &loop);
     int rc = broker_open(&s.broker, &loop, config, &why);
     if (rc)
         log_error("main: refusing to serve code=%s: %s", err_code(rc), buf_cstr(&why));
-    else
-        watch_signals(&s, &loop);
+    if (rc && !s.asked)
+        unwatch_signals(&s);
+    else if (rc == 0 && s.asked)
+        broker_stop(s.broker);
     uv_run(&loop, UV_RUN_DEFAULT);
     broker_free(s.broker);
     uv_loop_close(&loop);

@@ -337,6 +337,7 @@ static int runner_run(struct runner *r)
         .key_file = r->settings.key_file,
         .log = r->settings.log,
         .software = r->worker->name,
+        .patient = true,
     };
 
     r->loop = uv_default_loop();

@@ -546,7 +546,8 @@ static int connect_broker(struct alert *a)
                                              .key_file = a->settings.key_file,
                                              .log = a->settings.log,
                                              .keep_dir = a->settings.keep_dir,
-                                             .software = "chancery-alert " CHANCERY_VERSION};
+                                             .software = "chancery-alert " CHANCERY_VERSION,
+                                             .patient = true};
     char why[256];
     int rc = chancery_open(&a->client, &a->loop, &options, why);
 

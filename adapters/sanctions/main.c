@@ -472,6 +472,7 @@ static int adapter_run(struct adapter *a)
         .log = a->settings.log,
         .keep_dir = a->settings.keep_dir,
         .software = "sanctions",
+        .patient = true,
     };
 
     a->loop = uv_default_loop();

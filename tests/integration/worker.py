@@ -11,7 +11,7 @@ import struct
 import subprocess
 
 from instance import Instance, run, scratch, snapshot, spawn, tool, wait_for
-from kill import admit
+from history import admit
 from whole import microseconds, say
 
 PARTY, OFFICE = "core.PartyAdded", "core.OfficeAdded"
