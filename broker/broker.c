@@ -351,6 +351,7 @@ static void start_handles(struct broker *b)
     b->tick.data = b->retry.data = b->prepare.data = b;
     uv_timer_start(&b->tick, on_tick, TICK, TICK);
     uv_prepare_start(&b->prepare, on_prepare);
+    watchdog_start(&b->watchdog, b->loop, status_watchdog, b);
 }
 
 int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct buf *why)
@@ -372,6 +373,7 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
         b->refusals.total = 0; /* the self-test's stranger */
         refusals_clear(&b->refusals);
         zsock_pause(b->socket, 0);
+        status_ready(b);
         log_info("broker: ready log=%s head=%llu endpoint=%s seat=%s", b->log,
                  (unsigned long long)journal_head(b->journal), b->own.listen, b->seat);
     } else if (b->prepare.data) {
@@ -388,6 +390,7 @@ void broker_stop(struct broker *b)
     if (b->stopping)
         return;
     log_info("broker: stopping");
+    notify_say("STOPPING=1\nSTATUS=stopping");
     record_refusals(b);
     b->stopping = true;
 }
@@ -410,6 +413,7 @@ static void close_all(struct broker *b)
     uv_close((uv_handle_t *)&b->tick, NULL);
     uv_close((uv_handle_t *)&b->retry, NULL);
     uv_close((uv_handle_t *)&b->prepare, NULL);
+    watchdog_stop(&b->watchdog);
 }
 
 void broker_free(struct broker *b)

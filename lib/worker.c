@@ -21,6 +21,8 @@
 #include "chancery/core/v1/answers.pb-c.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/notify.h"
+#include "lib/pulse.h"
 #include "lib/settings.h"
 
 enum {
@@ -51,6 +53,8 @@ struct runner {
     uv_loop_t *loop;
     uv_signal_t signals[2];
     uv_timer_t tick;
+    struct watchdog watchdog;
+    struct pulse pulse;
     struct chancery *client;
     struct chancery_reading *inputs, *own;
     uint64_t inputs_head, own_head; /* caught up to; 0 = not yet */
@@ -62,6 +66,8 @@ struct runner {
     struct attempts *attempts;
     bool publishing; /* answers are on their way; they come back through `own` */
     bool stepping, closing;
+    bool serving;  /* folded, and offering: the service manager was told */
+    uint64_t seen; /* folded at the watchdog's last look */
     struct waiting *waiting;
     size_t n_waiting;
     int status;
@@ -75,10 +81,12 @@ static void runner_end(struct runner *r, int status)
         return;
     r->closing = true;
     r->status = status;
+    notify_say("STOPPING=1\nSTATUS=stopping");
     chancery_close(r->client, NULL, NULL);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&r->signals[i], NULL);
     uv_close((uv_handle_t *)&r->tick, NULL);
+    watchdog_stop(&r->watchdog);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -276,6 +284,15 @@ static bool step(struct runner *r)
     return true;
 }
 
+/* The broker answers in order: it has taken the offer. */
+static void on_offered(void *arg, int err, uint64_t head, const char *checkpoint)
+{
+    struct runner *r = arg;
+
+    (void)err, (void)head, (void)checkpoint;
+    notify_say("READY=1\nSTATUS=serving, folded to %llu", (unsigned long long)r->folded);
+}
+
 static void go_on(struct runner *r)
 {
     while (!r->closing && step(r))
@@ -290,8 +307,11 @@ static void go_on(struct runner *r)
         chancery_read_more(r->inputs);
         chancery_read_more(r->own);
     }
-    if (!folding(r))
-        questions_go_on(r);
+    if (folding(r))
+        return;
+    questions_go_on(r);
+    if (!r->serving)
+        r->serving = chancery_head(r->client, on_offered, r) == 0;
 }
 
 /* ---- readings ---- */
@@ -410,6 +430,21 @@ static struct attempts *attempts_map(const struct runner *r)
     return map == MAP_FAILED ? NULL : map;
 }
 
+/* Work goes on when an input was folded since the last look, when none waits, or when the broker
+ * has answers to record. */
+static bool on_watchdog(void *arg, struct buf *status)
+{
+    struct runner *r = arg;
+    bool moved = r->folded != r->seen || r->publishing || merge_held(r->merge) == 0;
+
+    r->seen = r->folded;
+    buf_printf(status, "%s, folded to %llu", folding(r) ? "folding the log" : "serving",
+               (unsigned long long)r->folded);
+    if (!chancery_current(r->client))
+        buf_add_str(status, "; waiting for the broker");
+    return pulse_beats(&r->pulse) && moved;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct runner *r = timer->data;
@@ -430,6 +465,8 @@ static void handles_start(struct runner *r)
     uv_timer_init(r->loop, &r->tick);
     r->tick.data = r;
     uv_timer_start(&r->tick, on_tick, 500, 500);
+    r->pulse.client = r->client;
+    watchdog_start(&r->watchdog, r->loop, on_watchdog, r);
 }
 
 static int runner_run(struct runner *r)
