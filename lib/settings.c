@@ -17,6 +17,29 @@ const char *const settings_sections[] = {"log",      "connection", "broker",    
                                          "terminal", "embargo",    "sanctions", "clock",
                                          "alert",    "rule *",     NULL};
 
+struct stated { /* what settings_read takes from the file */
+    struct settings s;
+    char *endpoint;
+};
+
+static const struct conf_key common_keys[] = {
+    {"log", "name", CONF_STRING, offsetof(struct stated, s.log), "!", 0, 0,
+     "The log's name, the origin of its checkpoints, as its founding record has it"},
+    {"connection", "endpoint", CONF_STRING, offsetof(struct stated, endpoint), "!", 0, 0,
+     "Where the broker is reached: ipc://PATH, relative to the instance's directory, or "
+     "tcp://HOST:PORT"},
+    {"connection", "server-key", CONF_STRING, offsetof(struct stated, s.server_key), "!", 0, 0,
+     "The broker's public key, 64 hexadecimal digits: nobody else is taken for the broker"},
+    {0},
+};
+
+static struct conf_key seat_row(const char *section)
+{
+    return (struct conf_key){
+        section, "seat", CONF_STRING, offsetof(struct stated, s.seat),
+        "!",     0,      0,           "The seat that it acts as, with the keys in keys/SEAT.key"};
+}
+
 static const char ipc[] = "ipc://";
 enum { IPC = sizeof ipc - 1 };
 
@@ -116,7 +139,8 @@ static int complete(struct settings *s, const char *endpoint, struct buf *why)
 {
     if (s->seat)
         s->key_file = mem_printf("%s/keys/%s.key", s->dir, s->seat);
-    s->run_dir = mem_printf("%s/run", s->dir);
+    const char *run = getenv("CHANCERY_RUN");
+    s->run_dir = run && run[0] ? mem_str(run) : mem_printf("%s/run", s->dir);
     if (mkdir(s->run_dir, 0700) != 0 && errno != EEXIST)
         return refuse_errno(why, s->run_dir);
     return make_endpoint(s, endpoint, why);
@@ -125,19 +149,11 @@ static int complete(struct settings *s, const char *endpoint, struct buf *why)
 int settings_read(struct settings *s, const char *file, const char *section,
                   const struct conf_key keys[], void *target, conf_family *family, struct buf *why)
 {
-    struct own {
-        struct settings s;
-        char *endpoint;
-    } own = {0};
-    const struct conf_key table[] = {
-        {"log", "name", CONF_STRING, offsetof(struct own, s.log), "!", 0, 0},
-        {"connection", "endpoint", CONF_STRING, offsetof(struct own, endpoint), "!", 0, 0},
-        {"connection", "server-key", CONF_STRING, offsetof(struct own, s.server_key), "!", 0, 0},
-        {section ? section : "", section ? "seat" : NULL, CONF_STRING, offsetof(struct own, s.seat),
-         "!", 0, 0},
-        {0},
-    };
-    const struct conf_table tables[] = {{table, &own, NULL}, {keys, target, family}};
+    static const struct conf_key none[] = {{0}};
+    struct stated own = {0};
+    const struct conf_key seat[] = {section ? seat_row(section) : none[0], {0}};
+    const struct conf_table tables[] = {
+        {seat, &own, NULL}, {common_keys, &own, NULL}, {keys ? keys : none, target, family}};
     struct buf text = {0};
     char *path = NULL;
     int rc = find_file(&own.s, file, &path, why);
@@ -145,8 +161,7 @@ int settings_read(struct settings *s, const char *file, const char *section,
     if (rc == 0)
         rc = conf_load(path, &text, why);
     if (rc == 0)
-        rc =
-            conf_parse_tables(path, slice_buf(&text), tables, keys ? 2 : 1, settings_sections, why);
+        rc = conf_parse_tables(path, slice_buf(&text), tables, 3, settings_sections, why);
     if (rc == 0)
         rc = check(&own.s, path, own.endpoint, why);
     if (rc == 0)
@@ -171,4 +186,34 @@ void settings_clear(struct settings *s)
     if (s->socket_dir > 0)
         close(s->socket_dir);
     *s = (struct settings){0};
+}
+
+/* ---- the command line ---- */
+
+void settings_man(const char *section, const struct conf_key keys[], FILE *out)
+{
+    const struct conf_key seat[] = {seat_row(section), {0}};
+
+    conf_man(section ? seat : common_keys, NULL, out);
+    if (keys)
+        conf_man(keys, section, out);
+}
+
+const char *settings_file(int argc, char **argv, const char *section, const struct conf_key keys[],
+                          int *status)
+{
+    const char *name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+
+    if (argc == 3 && strcmp(argv[1], "--config") == 0)
+        return argv[2];
+    *status = EXIT_SUCCESS;
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("%s %s\n", name, CHANCERY_VERSION);
+    } else if (argc == 2 && strcmp(argv[1], "--settings") == 0) {
+        settings_man(section, keys, stdout);
+    } else {
+        fprintf(stderr, "usage: %s --config FILE_OR_DIR\n", name);
+        *status = 2;
+    }
+    return NULL;
 }

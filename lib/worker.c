@@ -10,7 +10,6 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -431,16 +430,17 @@ static struct attempts *attempts_map(const struct runner *r)
 }
 
 /* Work goes on when an input was folded since the last look, when none waits, or when the broker
- * has answers to record. */
+ * has answers to record or is gone. */
 static bool on_watchdog(void *arg, struct buf *status)
 {
     struct runner *r = arg;
-    bool moved = r->folded != r->seen || r->publishing || merge_held(r->merge) == 0;
+    bool broker = chancery_current(r->client) != NULL;
+    bool moved = !broker || r->folded != r->seen || r->publishing || merge_held(r->merge) == 0;
 
     r->seen = r->folded;
     buf_printf(status, "%s, folded to %llu", folding(r) ? "folding the log" : "serving",
                (unsigned long long)r->folded);
-    if (!chancery_current(r->client))
+    if (!broker)
         buf_add_str(status, "; waiting for the broker");
     return pulse_beats(&r->pulse) && moved;
 }
@@ -486,7 +486,7 @@ static int runner_run(struct runner *r)
         return EXIT_FAILURE;
     if (chancery_open(&r->client, r->loop, &options, why) != 0) {
         log_error("%s: %s", r->worker->name, why);
-        return EXIT_FAILURE;
+        return EXIT_SETTINGS;
     }
     r->merge = merge_new();
     r->fold = fold_new(r->worker);
@@ -513,22 +513,16 @@ static int runner_run(struct runner *r)
 
 int worker_main(const struct worker *w, int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-    static const struct conf_key none[] = {{0}};
     struct runner r = {.worker = w};
-    const char *file = NULL;
     struct buf why = {0};
-    int status = EXIT_FAILURE, c;
+    int status = EXIT_SETTINGS;
+    const char *file = settings_file(argc, argv, w->name, NULL, &status);
 
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) == 'c')
-        file = optarg;
-    if (c != -1 || optind < argc || !file) {
-        log_error("usage: %s --config FILE", argv[0]);
-        return 2;
-    }
+    if (!file)
+        return status;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
-    if (settings_read(&r.settings, file, w->name, none, NULL, NULL, &why) == 0)
+    if (settings_read(&r.settings, file, w->name, NULL, NULL, NULL, &why) == 0)
         status = runner_run(&r);
     else
         log_error("%s: %s", w->name, buf_cstr(&why));

@@ -5,7 +5,6 @@
  * rules that are new or changed, folds embargo.out from its beginning and then sends what was not
  * told yet.  Each mail's outcome is recorded before the next one goes.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -591,7 +590,7 @@ static int run(struct alert *a)
     uv_signal_start(&a->interrupt, on_signal, SIGINT);
     watchdog_start(&a->watchdog, &a->loop, on_watchdog, a);
     if (connect_broker(a) != 0)
-        alert_end(a, 1);
+        alert_end(a, EXIT_SETTINGS);
     a->pulse.client = a->client;
     uv_run(&a->loop, UV_RUN_DEFAULT);
     uv_loop_close(&a->loop);
@@ -600,21 +599,14 @@ static int run(struct alert *a)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
-    const char *config = NULL;
+    int status = EXIT_SETTINGS;
+    const char *file = settings_file(argc, argv, "alert", alert_keys, &status);
 
-    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (o != 'c')
-            return 2;
-        config = optarg;
-    }
-    if (!config || optind < argc) {
-        fprintf(stderr, "usage: chancery-alert --config FILE_OR_DIR\n");
-        return 2;
-    }
+    if (!file)
+        return status;
     struct alert *a = mem_new(sizeof(*a));
-    int status = configure(a, config) == 0 ? run(a) : 1;
+    if (configure(a, file) == 0)
+        status = run(a);
     alert_clear(a);
     return status;
 }

@@ -8,7 +8,6 @@
  * request's position, and what is recorded of them is left out.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -501,7 +500,7 @@ static int adapter_run(struct adapter *a)
     a->loop = uv_default_loop();
     if (chancery_open(&a->client, a->loop, &options, why) != 0) {
         log_error("sanctions: %s", why);
-        return EXIT_FAILURE;
+        return EXIT_SETTINGS;
     }
     a->arena = arena_new(EVENT_ARENA);
     a->feed = feed_new(LIST);
@@ -525,24 +524,19 @@ struct own_settings {
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
     static const struct conf_key keys[] = {
         {"sanctions", "parser", CONF_STRING, offsetof(struct own_settings, parser), NULL, 0,
-         PATH_MAX},
+         PATH_MAX,
+         "Program that reads list files, instead of chancery-list-parse beside chancery-sanctions"},
         {0},
     };
-    struct adapter a = {.status = EXIT_FAILURE};
+    struct adapter a = {.status = EXIT_SETTINGS};
     struct own_settings own = {NULL};
     struct buf why = {0};
-    const char *file = NULL;
-    int c;
+    const char *file = settings_file(argc, argv, "sanctions", keys, &a.status);
 
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) == 'c')
-        file = optarg;
-    if (c != -1 || optind < argc || !file) {
-        log_error("usage: chancery-sanctions --config FILE");
-        return 2;
-    }
+    if (!file)
+        return a.status;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     if (settings_read(&a.settings, file, "sanctions", keys, &own, NULL, &why) == 0) {
