@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -290,6 +291,17 @@ static void on_prepare(uv_prepare_t *prepare)
         close_all(b);
 }
 
+/* The process's group may knock at a socket's file; the mode of its directory says who gets there.
+ */
+static int bind_door(void *router, const char *endpoint)
+{
+    mode_t before = umask(007);
+    int rc = zmq_bind(router, endpoint);
+
+    umask(before);
+    return rc;
+}
+
 static int open_door(struct broker *b, struct buf *why)
 {
     char bound[256];
@@ -305,7 +317,7 @@ static int open_door(struct broker *b, struct buf *why)
     zsock_open(&b->socket, b->loop, router, RECEIVE_BUDGET, on_receive, b);
     zsock_pause(b->socket, 1);
     peers_socket(b->peers, b->socket);
-    if (zmq_bind(router, b->own.listen) != 0 ||
+    if (bind_door(router, b->own.listen) != 0 ||
         zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
         buf_printf(why, "cannot listen on %s: %s", b->own.listen, zmq_strerror(zmq_errno()));
         return ERR_IO;
