@@ -2,21 +2,21 @@
 /* main.c - chancery-broker: settings, wiring, signals
  *
  * Exit codes: 0 stopped as asked, 1 refused to serve (with the reason), 2 usage, 70 stopped in
- * doubt.
+ * doubt, 78 refused to serve until a person mended settings or keys.
  */
 #include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "broker/broker.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/settings.h"
 
-enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, FILES = 8192 };
+enum { EXIT_REFUSED = 1, FILES = 8192 };
 
 struct stopper {
     uv_signal_t terminate, interrupt;
@@ -85,19 +85,18 @@ static int serve(const char *config)
     broker_free(s.broker);
     uv_loop_close(&loop);
     buf_free(&why);
+    if (rc == ERR_CONFIG || rc == ERR_FILE_MODE)
+        return EXIT_SETTINGS;
     return rc ? EXIT_REFUSED : 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        puts("chancery-broker " CHANCERY_VERSION);
-        return 0;
-    }
-    if (argc != 3 || strcmp(argv[1], "--config") != 0) {
-        fputs("usage: chancery-broker --config FILE_OR_DIR\n", stderr);
-        return EXIT_USAGE;
-    }
+    int status;
+    const char *file = settings_file(argc, argv, "broker", broker_keys, &status);
+
+    if (!file)
+        return status;
     prepare_process();
-    return serve(argv[2]);
+    return serve(file);
 }

@@ -26,9 +26,10 @@ struct settings {     /* settings_clear frees it */
     char *server_key; /* [connection] server-key, 64 hexadecimal digits */
     char *seat;       /* [<section>] seat */
     char *key_file;   /* dir/keys/<seat>.key */
-    char *keep_dir;   /* dir/keep/<seat>; dir/keep is made when missing */
-    char *run_dir;    /* dir/run, made when missing */
-    int socket_dir;   /* descriptor that the endpoint goes by; 0 = none */
+    char *run_dir;  /* small files of this process: $CHANCERY_RUN, or dir/run, made when missing */
+    char *keep;     /* $CHANCERY_RUN/keep, or dir/keep; made when missing and there is a seat */
+    char *keep_dir; /* keep/<seat>: what the seat's client keeps */
+    int socket_dir; /* descriptor that the endpoint goes by; 0 = none */
     struct settings_process processes[PROCESSES_MOST];
     size_t n_processes;
 };
@@ -48,3 +49,16 @@ void settings_set_seat(struct settings *s, const char *seat);
 void settings_clear(struct settings *s);
 /* What [process NAME] says, or NULL. */
 const struct settings_process *settings_process_find(const struct settings *s, const char *name);
+
+/* The command line of a process of an instance: the file or directory behind --config.  NULL when
+ * there is nothing to run, with the exit status: --version, --settings (its part of
+ * chancery.conf(5)), or an error of usage. */
+const char *settings_file(int argc, char **argv, const char *section, const struct conf_key keys[],
+                          int *status);
+
+/* The part of chancery.conf(5) of a program that reads its settings so: with `section` its seat and
+ * the keys, with NULL the sections of all processes and the keys. */
+void settings_man(const char *section, const struct conf_key keys[], FILE *out);
+
+/* Exit status of a process whose settings or keys do not serve: to start it again mends nothing. */
+enum { EXIT_SETTINGS = 78 }; /* EX_CONFIG of sysexits.h */

@@ -20,6 +20,8 @@
 #include "lib/desk.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/notify.h"
+#include "lib/pulse.h"
 #include "lib/settings.h"
 
 enum {
@@ -33,6 +35,8 @@ struct runner {
     uv_loop_t *loop;
     uv_signal_t signals[2];
     uv_timer_t tick;
+    struct watchdog watchdog;
+    struct pulse pulse;
     struct chancery *client;
     struct chancery_reading *inputs, *own;
     uint64_t inputs_head, own_head; /* caught up to; 0 = not yet */
@@ -45,6 +49,8 @@ struct runner {
     struct desk *desk;
     bool publishing; /* answers are on their way; they come back through `own` */
     bool closing;
+    bool serving;  /* folded, and offering: the service manager was told */
+    uint64_t seen; /* folded at the watchdog's last look */
     int status;
 };
 
@@ -56,10 +62,12 @@ static void runner_end(struct runner *r, int status)
         return;
     r->closing = true;
     r->status = status;
+    notify_say("STOPPING=1\nSTATUS=stopping");
     chancery_close(r->client, NULL, NULL);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&r->signals[i], NULL);
     uv_close((uv_handle_t *)&r->tick, NULL);
+    watchdog_stop(&r->watchdog);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -179,6 +187,15 @@ static bool step(struct runner *r)
     return true;
 }
 
+/* The broker answers in order: it has taken the offer. */
+static void on_offered(void *arg, int err, uint64_t head, const char *checkpoint)
+{
+    struct runner *r = arg;
+
+    (void)err, (void)head, (void)checkpoint;
+    notify_say("READY=1\nSTATUS=serving, folded to %llu", (unsigned long long)r->folded);
+}
+
 static void go_on(struct runner *r)
 {
     while (!r->closing && step(r))
@@ -194,6 +211,8 @@ static void go_on(struct runner *r)
     if (merge_wants_own(r->merge))
         chancery_read_more(r->own);
     desk_turn(r->desk, folding(r), r->folded);
+    if (!folding(r) && !r->serving)
+        r->serving = chancery_head(r->client, on_offered, r) == 0;
 }
 
 /* ---- readings ---- */
@@ -306,6 +325,22 @@ static int deaths_find(struct runner *r)
     return rc;
 }
 
+/* Work goes on when an input was folded since the last look, when none waits, or when the broker
+ * has answers to record or is gone. */
+static bool on_watchdog(void *arg, struct buf *status)
+{
+    struct runner *r = arg;
+    bool broker = chancery_current(r->client) != NULL;
+    bool moved = !broker || r->folded != r->seen || r->publishing || merge_empty(r->merge);
+
+    r->seen = r->folded;
+    buf_printf(status, "%s, folded to %llu", folding(r) ? "folding the log" : "serving",
+               (unsigned long long)r->folded);
+    if (!broker)
+        buf_add_str(status, "; waiting for the broker");
+    return pulse_beats(&r->pulse) && moved;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct runner *r = timer->data;
@@ -326,6 +361,8 @@ static void handles_start(struct runner *r)
     uv_timer_init(r->loop, &r->tick);
     r->tick.data = r;
     uv_timer_start(&r->tick, on_tick, 500, 500);
+    r->pulse.client = r->client;
+    watchdog_start(&r->watchdog, r->loop, on_watchdog, r);
 }
 
 static int runner_run(struct runner *r)
@@ -346,7 +383,7 @@ static int runner_run(struct runner *r)
     if (chancery_open(&r->client, r->loop, &options, why) != 0) {
         log_error("%s: %s", r->worker->name, why);
         deaths_close(r->deaths);
-        return EXIT_FAILURE;
+        return EXIT_SETTINGS;
     }
     r->merge = merge_new();
     r->fold = fold_new(r->worker);
@@ -365,22 +402,16 @@ static int runner_run(struct runner *r)
 
 int worker_main(const struct worker *w, int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-    static const struct conf_key none[] = {{0}};
     struct runner r = {.worker = w};
-    const char *file = NULL;
     struct buf why = {0};
-    int status = EXIT_FAILURE, c;
+    int status = EXIT_SETTINGS;
+    const char *file = settings_file(argc, argv, w->name, NULL, &status);
 
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) == 'c')
-        file = optarg;
-    if (c != -1 || optind < argc || !file) {
-        log_error("usage: %s --config FILE", argv[0]);
-        return 2;
-    }
+    if (!file)
+        return status;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
-    if (settings_read(&r.settings, file, w->name, none, NULL, NULL, &why) == 0)
+    if (settings_read(&r.settings, file, w->name, NULL, NULL, NULL, &why) == 0)
         status = runner_run(&r);
     else
         log_error("%s: %s", w->name, buf_cstr(&why));

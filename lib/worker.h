@@ -96,7 +96,6 @@ uint32_t fold_rules(const struct fold *f); /* version last adopted; 0 = none yet
 void fold_question(const struct fold *f, const char *type, struct slice payload,
                    struct answers *out);
 
-/* Runs until SIGTERM or SIGINT; returns the exit status.  argv: --config FILE (endpoint,
- * server-key, key-file, run-dir), or the same as options.  Three deaths on one input (counted in
- * run-dir/<name>.deaths) are answered by WorkerFailed. */
+/* Runs until SIGTERM or SIGINT; returns the exit status.  argv as settings_file takes it.  Three
+ * deaths on one input (counted in run-dir/<name>.deaths) are answered by WorkerFailed. */
 int worker_main(const struct worker *w, int argc, char **argv);

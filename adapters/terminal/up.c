@@ -220,13 +220,20 @@ static int lock_take(struct up *up)
     return rc;
 }
 
+static const struct conf_key keys[] = {
+    {"up", "processes", CONF_STRING, offsetof(struct up, names), "broker embargo sanctions alert",
+     0, 0, "What `chancery up` starts, the broker first; the units of systemd do not read it"},
+    {0},
+};
+
+void up_settings(void)
+{
+    settings_man(NULL, keys, stdout);
+    settings_man("terminal", NULL, stdout);
+}
+
 static int settings_find(struct up *up, const struct call *c)
 {
-    static const struct conf_key keys[] = {
-        {"up", "processes", CONF_STRING, offsetof(struct up, names),
-         "broker embargo sanctions alert", 0, 0},
-        {0},
-    };
     const char *dir = getenv("CHANCERY_DIR");
     struct buf why = {0};
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/man.h"
 #include "lib/mem.h"
 
 void complain(const char *format, ...)
@@ -74,15 +75,6 @@ static void help_all(FILE *out)
     fputs("\n`chancery NOUN VERB --help` tells more.  Exit codes: 0 ok, 1 failed, 2 usage,\n"
           "3 unreachable; `list import` also 4: the snapshot was set aside.\n",
           out);
-}
-
-static void man_text(const char *s, FILE *out)
-{
-    for (; *s; s++) {
-        if (strchr("_*\\#.-", *s))
-            fputc('\\', out);
-        fputc(*s, out);
-    }
 }
 
 static void man_configuration(FILE *out)
