@@ -15,6 +15,11 @@ chancery_plain(chancery-log broker_log lib_base proto_core)
 chancery_plain(acked broker_log lib_base proto_core)
 chancery_plain(load lib_client lib_zsock lib_base proto_core)
 
+# spoils a stopped instance's log
+add_executable(plant support/plant.c)
+target_link_libraries(plant PRIVATE broker_log PkgConfig::LMDB)
+chancery_target(plant)
+
 function(chancery_integration name timeout)
   add_test(NAME integration.${name} COMMAND ${PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/integration/${name}.py)
   set_tests_properties(integration.${name} PROPERTIES TIMEOUT ${timeout}
@@ -31,3 +36,5 @@ chancery_integration(disk 900)
 chancery_integration(notify 600)
 chancery_integration(docs 300)
 chancery_integration(units 60)
+chancery_integration(parser 600)
+chancery_integration(verify 900)

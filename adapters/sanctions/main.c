@@ -186,15 +186,13 @@ static void on_parsed(void *arg, int64_t status, int sig, bool late)
     a->import = NULL;
     if (complete)
         publish(a);
-    else if (late || sig == SIGXCPU || sig == SIGKILL)
+    else if (late)
         refuse(a, "list.limit",
                "reading the file took longer than allowed: this is not the list; look at it");
     else if (a->output_error == ERR_BOUNDS)
         refuse(a, "list.limit", "the list is larger than one import may be");
     else
-        refuse(a, "list.parser_died",
-               "the parser ended on this file; nothing was taken from it. Try `chancery list diff` "
-               "on the file, and report it with the file");
+        refuse(a, pipe_death_of(sig)->code, pipe_death_of(sig)->text);
 }
 
 static void parse(struct adapter *a)
