@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 
-from fault import preload, shim
-from instance import Instance, run, scratch, snapshot, spawn, tool, wait_for
+from bare import shim
+from instance import Instance, plain, run, scratch, snapshot, spawn, tool, wait_for
 
 PATIENCE = 2000000  # microseconds: what the manager says it waits for a sign of life
 STALL = 8000        # milliseconds that the disk does not answer
@@ -18,7 +18,7 @@ STALL = 8000        # milliseconds that the disk does not answer
 class Manager:
     """Starts one program as a service manager does, and keeps what it says, with the time."""
 
-    def __init__(self, name, i, environment=None):
+    def __init__(self, name, i, environment=None, program=None):
         path = os.path.join(scratch(), "notify")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
@@ -26,7 +26,7 @@ class Manager:
         threading.Thread(target=self.listen, daemon=True).start()
         self.log = os.path.join(scratch(), name + ".log")
         with open(self.log, "wb") as log:
-            self.process = spawn(tool("chancery-" + name), "--config", i.dir, stderr=log,
+            self.process = spawn(program or tool("chancery-" + name), "--config", i.dir, stderr=log,
                                  env={**os.environ, "NOTIFY_SOCKET": path,
                                       "WATCHDOG_USEC": str(PATIENCE), **(environment or {})})
 
@@ -82,11 +82,11 @@ def the_broker_is_ready_when_it_serves_and_fed_while_it_is_idle():
 
 
 def a_disk_that_does_not_answer_starves_the_broker_though_its_loop_turns():
-    library, _ = shim()
+    library = shim()
     i = Instance()
-    broker = Manager("broker", i, {"LD_PRELOAD": preload(library), "ASAN_OPTIONS": "detect_leaks=0",
-                                   "PF_DIR": os.path.join(i.dir, "log"),
-                                   "PF_FAULT": f"sync:data.mdb:3:1:stop:{STALL}"}).ready()
+    broker = Manager("broker", i, {"LD_PRELOAD": library, "PF_DIR": os.path.join(i.dir, "log"),
+                                   "PF_FAULT": f"sync:data.mdb:3:1:stop:{STALL}"},
+                     plain("chancery-broker")).ready()
     broker.fed()
     load = spawn(tool("load"), "publish", i.conf, "officer", "sanctions.in", "50", "1",
                  os.path.join(scratch(), "history"))
