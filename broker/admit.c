@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/deliver.h"
+#include "broker/registry_log.h"
 #include "lib/err.h"
 
 enum { NAMINGS_MOST = 64 }; /* events looked at for a part; past them it is put again */
@@ -95,13 +96,26 @@ static int check_seat(const struct check *c)
 
 /* ---- the registry's rules ---- */
 
+/* What goes where the one before it in the batch went: that one passed, unless it was known and not
+ * asked. */
+static bool goes_along(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c), *before;
+
+    if (c->i == 0 || c->events[c->i - 1].known)
+        return false;
+    before = c->events[c->i - 1].event.envelope;
+    return strcmp(env->stream, before->stream) == 0 && strcmp(env->type, before->type) == 0;
+}
+
 static int check_access(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
 
-    if (c->a->own || (strcmp(env->stream, "audit") != 0 &&
-                      access_allows(c->a->registry, c->a->seat, CORE__VERB__VERB_PUBLISH,
-                                    env->stream, env->type)))
+    if (c->a->own || goes_along(c) ||
+        (strcmp(env->stream, "audit") != 0 &&
+         access_allows(c->a->registry, c->a->seat, CORE__VERB__VERB_PUBLISH, env->stream,
+                       env->type)))
         return 0;
     return refuse(c->why, ERR_DENIED, "stream",
                   "no access rule lets %s publish %s in %s; ask an administrator", c->a->seat->name,
@@ -292,16 +306,16 @@ static int compare_named(void *arg, const struct journal_record *rec)
     char where[128];
     struct arena *arena = arena_new(FRAME_MOST);
 
-    n->agrees = event_open_head(&e, rec->event, arena, where) == 0 &&
-                slice_equal(slice_of(e.envelope_hash.bytes, HASH_SIZE),
-                            slice_of(n->ref->envelope_hash.data, n->ref->envelope_hash.len));
+    if (event_open(&e, rec->event, rec->payload, arena, where) == 0)
+        n->agrees = slice_equal(slice_of(e.envelope_hash.bytes, HASH_SIZE),
+                                slice_of(n->ref->envelope_hash.data, n->ref->envelope_hash.len));
     arena_free(arena);
     return 0;
 }
 
 static int check_reference(const struct check *c, const Core__EventRef *ref, const char *field)
 {
-    struct named n = {ref, true};
+    struct named n = {ref, false};
     uint64_t head = journal_head(c->a->journal);
 
     if (ref->log[0] && strcmp(ref->log, c->a->log) != 0)
@@ -440,38 +454,6 @@ int admit_allowed(const struct admit *a, struct admit_event events[], size_t n, 
     return rc;
 }
 
-/* Several registry events of one batch build on each other: checked in a copy of the registry. */
-struct rehearsal {
-    struct registry *copy;
-    int rc;
-};
-
-static int rehearse_fold(void *arg, const struct journal_record *rec)
-{
-    struct rehearsal *r = arg;
-    struct event e;
-    char where[128];
-    struct arena *arena = arena_new(FRAME_MOST);
-
-    r->rc = event_open_head(&e, rec->event, arena, where);
-    if (r->rc == 0)
-        registry_fold(r->copy, rec->position, e.envelope->type, rec->payload);
-    arena_free(arena);
-    return r->rc;
-}
-
-static int rehearse_log(const struct admit *a, struct rehearsal *r)
-{
-    const char *stream = "registry";
-    struct journal_filter *filter = journal_filter_new(&stream, 1, NULL, 0, NULL);
-    uint64_t at = 1;
-
-    while (r->rc == 0 && at <= journal_head(a->journal))
-        r->rc = journal_read(a->journal, filter, at, 256, rehearse_fold, r, &at);
-    journal_filter_free(filter);
-    return r->rc;
-}
-
 static int check_registry(const struct check *c, const struct registry *registry)
 {
     const char *field = "";
@@ -482,27 +464,28 @@ static int check_registry(const struct check *c, const struct registry *registry
     return refuse(c->why, rc, field ? field : "", "%s", text);
 }
 
+/* Several registry events of one batch build on each other: checked in a copy of the registry. */
 static int admit_registry(const struct admit *a, struct admit_event events[], size_t n,
                           size_t n_registry, struct refusal *why)
 {
-    struct rehearsal r = {0};
+    struct registry *copy = n_registry > 1 ? registry_new() : NULL;
     struct check c = {a, events, 0, why};
+    uint64_t at;
     int rc = 0;
 
-    if (n_registry > 1) {
-        r.copy = registry_new();
-        rc = refuse(why, rehearse_log(a, &r), "", "the registry cannot be read from the log");
-    }
+    if (copy)
+        rc = refuse(why, registry_log_fold(copy, a->journal, &at), "",
+                    "the registry cannot be read from the log");
     for (; rc == 0 && c.i < n; c.i++) {
         if (events[c.i].known || !admit_is_registry(&events[c.i]))
             continue;
         why->index = (uint32_t)c.i;
-        rc = check_registry(&c, r.copy ? r.copy : a->registry);
-        if (rc == 0 && r.copy)
-            registry_fold(r.copy, journal_head(a->journal) + 1 + c.i,
+        rc = check_registry(&c, copy ? copy : a->registry);
+        if (rc == 0 && copy)
+            registry_fold(copy, journal_head(a->journal) + 1 + c.i,
                           events[c.i].event.envelope->type, events[c.i].event.payload);
     }
-    registry_free(r.copy);
+    registry_free(copy);
     return rc;
 }
 

@@ -16,10 +16,12 @@
 
 struct admit_event {
     struct event event;
-    const struct key *key; /* that it names; NULL: none of the seat */
-    int signature;         /* 0, or what is wrong with it */
-    bool known;            /* recorded before, or under way */
-    uint64_t position;     /* of a known one that is on disk; else 0 */
+    const struct key *key;        /* that it names; NULL: none is registered */
+    uint8_t public_key[KEY_SIZE]; /* of it, for whoever verifies off the loop */
+    struct hash event_hash;
+    int signature;     /* 0, or what is wrong with it */
+    bool known;        /* recorded before, or under way */
+    uint64_t position; /* of a known one that is on disk; else 0 */
     struct overlay_entry entry;
 };
 

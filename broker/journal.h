@@ -18,18 +18,21 @@
 
 struct journal;
 
-enum { JOURNAL_FORMAT = 1, COMMIT_EVENTS = 2048, COMMIT_BYTES = 4 * 1024 * 1024 };
+enum { JOURNAL_FORMAT = 2, COMMIT_EVENTS = 2048, COMMIT_BYTES = 4 * 1024 * 1024 };
 
 struct journal_event { /* what the indexes need, and the bytes as received */
     const char *seat, *stream, *type;
     uint8_t id[16];
     uint64_t seat_seq;
-    int64_t received; /* not before the record before it */
-    struct hash envelope_hash;
+    int64_t received;                                    /* not before the record before it */
+    struct hash envelope_hash, event_hash, payload_hash; /* SHA-256, as computed from the bytes */
     struct slice event, payload;
     const struct hash *parts; /* the parts that it names */
     size_t n_parts;
 };
+
+/* Fills event_hash and payload_hash. */
+void journal_event_hash(struct journal_event *e);
 
 struct journal_tail {  /* where a seat stands in a stream */
     uint64_t seat_seq; /* 0 = nowhere yet */
@@ -63,6 +66,7 @@ struct journal_record { /* lent by the journal, valid only during the call */
     uint64_t position;
     int64_t received;
     struct slice event, payload;
+    struct hash event_hash; /* SHA-256 of `event` */
 };
 
 /* 0 to go on; 1 stops behind this record; -1 stops before it: a reading goes on with it. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "broker/journal.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -148,8 +149,8 @@ static int check_founded(const struct registry *r, const void *body, struct refu
 
     if (r->founded)
         return refuse(why, ERR_REGISTRY, "", "the log %.80s is founded already", r->founded->log);
-    if (founded->format != 1)
-        return refuse(why, ERR_VERSION, "format", "only format 1 is known");
+    if (founded->format != JOURNAL_FORMAT)
+        return refuse(why, ERR_VERSION, "format", "only format %d is known", JOURNAL_FORMAT);
     if (!log_name_valid(founded->log))
         return refuse(why, ERR_FIELD, "log", "'%.80s' is no name of a log", founded->log);
     if (founded->log_key.len != KEY_SIZE || founded->server_key.len != KEY_SIZE ||

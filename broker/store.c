@@ -15,7 +15,7 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 
-static const uint32_t EVENT_MAGIC = 0x31524843; /* "CHR1" */
+static const uint32_t BLOCK_MAGIC = 0x31424843; /* "CHB1" */
 static const uint64_t MAP_LEAST = (uint64_t)1 << 30, MAP_MOST = (uint64_t)1 << 40;
 
 const char *const store_db_names[DB_COUNT] = {"events", "names", "ids",  "channels",
@@ -138,77 +138,100 @@ void store_part_key(uint8_t key[PART_KEY], const struct hash *part, uint64_t pos
     store_u64_be(key + HASH_SIZE, position);
 }
 
-size_t store_record_size(const struct journal_event *e)
+/* ---- blocks ---- */
+
+static void record_sum(struct hash *out, uint64_t position, int64_t received,
+                       const struct hash *event, const struct hash *payload)
 {
-    return EVENT_OVERHEAD + e->event.size + e->payload.size;
+    uint8_t bytes[8 + 8 + 2 * HASH_SIZE];
+
+    store_u64(bytes, position);
+    store_u64(bytes + 8, (uint64_t)received);
+    memcpy(bytes + 16, event->bytes, HASH_SIZE);
+    memcpy(bytes + 16 + HASH_SIZE, payload->bytes, HASH_SIZE);
+    hash_sha256(out, slice_of(bytes, sizeof bytes));
 }
 
-void store_record_fill(uint8_t *value, uint64_t position, const struct journal_event *e)
+size_t store_block_fit(const struct journal_event events[], size_t n, size_t *size)
 {
+    size_t fit = 0, bytes = 0;
+
+    for (; fit < n; fit++) {
+        size_t more = events[fit].event.size + events[fit].payload.size;
+        if (fit && bytes + more > BLOCK_BYTES)
+            break;
+        bytes += more;
+    }
+    *size = BLOCK_HEAD + fit * BLOCK_ROW + bytes;
+    return fit;
+}
+
+static uint8_t *put(uint8_t *at, struct slice bytes)
+{
+    if (bytes.size)
+        memcpy(at, bytes.data, bytes.size);
+    return at + bytes.size;
+}
+
+void store_block_fill(uint8_t *block, uint64_t first, const struct journal_event events[], size_t n)
+{
+    uint8_t *row = block + BLOCK_HEAD, *at = row + n * BLOCK_ROW;
     struct hash sum;
-    size_t size = store_record_size(e) - HASH_SIZE;
 
-    store_u32(value, EVENT_MAGIC);
-    store_u64(value + 4, position);
-    store_u64(value + 12, (uint64_t)e->received);
-    store_u32(value + 20, (uint32_t)e->event.size);
-    store_u32(value + 24, (uint32_t)e->payload.size);
-    memcpy(value + EVENT_HEAD, e->event.data, e->event.size);
-    if (e->payload.size)
-        memcpy(value + EVENT_HEAD + e->event.size, e->payload.data, e->payload.size);
-    hash_sha256(&sum, slice_of(value, size));
-    memcpy(value + size, sum.bytes, HASH_SIZE);
+    store_u32(block, BLOCK_MAGIC);
+    store_u32(block + 4, (uint32_t)n);
+    for (size_t i = 0; i < n; i++, row += BLOCK_ROW) {
+        const struct journal_event *e = &events[i];
+        record_sum(&sum, first + i, e->received, &e->event_hash, &e->payload_hash);
+        at = put(at, e->event);
+        store_u64(row, (uint64_t)e->received);
+        store_u32(row + 8, (uint32_t)(at - block));
+        at = put(at, e->payload);
+        store_u32(row + 12, (uint32_t)(at - block));
+        memcpy(row + 16, sum.bytes, HASH_SIZE);
+    }
 }
 
-void store_leaf(struct hash *out, const struct journal_record *record)
+/* Records of a block, hashes of a value of the tree; 0 where it is none. */
+static uint64_t things_in(enum db db, struct slice value)
 {
-    struct hash event;
-
-    hash_sha256(&event, record->event);
-    tree_log_leaf(out, record->position, record->received, &event);
+    if (db == DB_TREE)
+        return value.size % HASH_SIZE ? 0 : value.size / HASH_SIZE;
+    if (value.size < BLOCK_HEAD || store_u32_read(value.data) != BLOCK_MAGIC)
+        return 0;
+    uint64_t n = store_u32_read(value.data + 4);
+    return n <= (value.size - BLOCK_HEAD) / BLOCK_ROW ? n : 0;
 }
 
-static int record_read(struct journal_record *out, uint64_t position, struct slice value)
-{
-    const uint8_t *v = value.data;
-    struct hash sum;
+struct block_call {
+    struct journal_record *out;
+    const struct store_run *run; /* stands at the record's block */
+    uint64_t position;
+};
 
-    if (value.size < EVENT_OVERHEAD || store_u32_read(v) != EVENT_MAGIC ||
-        store_u64_read(v + 4) != position)
-        return ERR_DAMAGED;
-    size_t event = store_u32_read(v + 20), payload = store_u32_read(v + 24);
-    if (event + payload != value.size - EVENT_OVERHEAD)
-        return ERR_DAMAGED;
-    hash_sha256(&sum, slice_of(v, value.size - HASH_SIZE));
-    if (memcmp(sum.bytes, v + value.size - HASH_SIZE, HASH_SIZE) != 0)
+static int block_record(void *arg)
+{
+    const struct block_call *c = arg;
+    struct journal_record *out = c->out;
+    const struct slice block = c->run->value;
+    uint64_t position = c->position, i = position - c->run->first, count = c->run->count;
+    const uint8_t *row = block.data + BLOCK_HEAD + i * BLOCK_ROW;
+    size_t begin = i ? store_u32_read(row - BLOCK_ROW + 12) : BLOCK_HEAD + count * BLOCK_ROW;
+    size_t middle = store_u32_read(row + 8), end = store_u32_read(row + 12);
+    struct hash payload, sum;
+
+    if (begin > middle || middle > end || end > block.size || (i + 1 == count && end != block.size))
         return ERR_DAMAGED;
     *out = (struct journal_record){
         .position = position,
-        .received = (int64_t)store_u64_read(v + 12),
-        .event = slice_of(v + EVENT_HEAD, event),
-        .payload = slice_of(v + EVENT_HEAD + event, payload),
+        .received = (int64_t)store_u64_read(row),
+        .event = slice_of(block.data + begin, middle - begin),
+        .payload = slice_of(block.data + middle, end - middle),
     };
-    return 0;
-}
-
-struct record_call {
-    struct journal_record *out;
-    uint64_t position;
-    struct slice value;
-};
-
-static int record_call(void *arg)
-{
-    const struct record_call *c = arg;
-
-    return record_read(c->out, c->position, c->value);
-}
-
-int store_record(struct journal_record *out, uint64_t position, struct slice value)
-{
-    struct record_call c = {out, position, value};
-
-    return fence_run(record_call, &c, ERR_DAMAGED);
+    hash_sha256(&out->event_hash, out->event);
+    hash_sha256(&payload, out->payload);
+    record_sum(&sum, position, out->received, &out->event_hash, &payload);
+    return memcmp(sum.bytes, row + 16, HASH_SIZE) == 0 ? 0 : ERR_DAMAGED;
 }
 
 /* ---- LMDB ---- */
@@ -351,6 +374,89 @@ int store_put(const struct store *s, MDB_txn *txn, enum db db, struct slice key,
     MDB_val k = val_of(key), v = val_of(value);
 
     return mdb_put(txn, s->dbi[db], &k, &v, flags);
+}
+
+/* ---- values that hold several things ---- */
+
+int store_run_open(struct store_run *r, const struct store *s, MDB_txn *txn, enum db db)
+{
+    *r = (struct store_run){.store = s, .db = db};
+    return store_error(store_cursor(s, txn, db, &r->cursor));
+}
+
+void store_run_close(struct store_run *r)
+{
+    mdb_cursor_close(r->cursor);
+    r->cursor = NULL;
+}
+
+static int run_go(struct store_run *r, uint64_t number, MDB_cursor_op op)
+{
+    MDB_val key = {sizeof number, &number}, value;
+    int rc = store_step(r->cursor, &key, &value, op);
+
+    r->first = r->count = 0;
+    if (rc)
+        return store_error(rc);
+    if (key.mv_size != sizeof r->first)
+        return ERR_DAMAGED;
+    memcpy(&r->first, key.mv_data, sizeof r->first);
+    r->value = slice_of(value.mv_data, value.mv_size);
+    r->count = things_in(r->db, r->value);
+    return r->count ? 0 : ERR_DAMAGED;
+}
+
+static bool run_holds(const struct store_run *r, uint64_t number)
+{
+    return r->count && number >= r->first && number - r->first < r->count;
+}
+
+int store_run_next(struct store_run *r)
+{
+    return run_go(r, 0, MDB_NEXT);
+}
+
+int store_run_last(struct store_run *r)
+{
+    return run_go(r, 0, MDB_LAST);
+}
+
+/* The value that begins at the number or is the last one before it. */
+static int run_find(struct store_run *r, uint64_t number)
+{
+    int err = run_go(r, number, MDB_SET_RANGE);
+
+    if (err == 0 && r->first == number)
+        return 0;
+    if (err && err != ERR_NOT_FOUND)
+        return err;
+    return run_go(r, 0, err ? MDB_LAST : MDB_PREV);
+}
+
+int store_run_seek(struct store_run *r, uint64_t number)
+{
+    if (run_holds(r, number))
+        return 0;
+    int err = r->count && number == r->first + r->count ? store_run_next(r) : ERR_NOT_FOUND;
+    if (err || !run_holds(r, number))
+        err = run_find(r, number);
+    return err || run_holds(r, number) ? err : ERR_NOT_FOUND;
+}
+
+int store_run_record(struct store_run *r, uint64_t position, struct journal_record *out)
+{
+    int err = store_run_seek(r, position);
+
+    return err ? err : fence_run(block_record, &(struct block_call){out, r, position}, ERR_DAMAGED);
+}
+
+int store_run_hash(struct store_run *r, uint64_t stored_index, struct hash *out)
+{
+    int err = store_run_seek(r, stored_index);
+
+    if (err == 0)
+        memcpy(out->bytes, r->value.data + (stored_index - r->first) * HASH_SIZE, HASH_SIZE);
+    return err;
 }
 
 /* As large as the file system: the map never has to grow, and the disk is full before it is. */

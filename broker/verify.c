@@ -19,6 +19,7 @@ enum { GAP_MOST = 1000, ARENA_CAP = 4 * 1024 * 1024 };
 struct verify {
     const struct store *store;
     MDB_txn *txn;
+    struct store_run tree_runs; /* to look up what the walk over the records asks for */
     struct arena *arena;
     struct names names[NAME_KINDS], known[NAME_KINDS]; /* seen in records; in the index */
     uint32_t *numbers[NAME_KINDS];                     /* of `known`, as stored */
@@ -240,13 +241,7 @@ static void index_check(struct verify *v, uint64_t position, const struct event 
 
 static bool stored_hash(struct verify *v, uint64_t index, struct hash *out)
 {
-    struct slice value;
-
-    if (store_get(v->store, v->txn, DB_TREE, slice_of(&index, sizeof index), &value) ||
-        value.size != HASH_SIZE)
-        return false;
-    memcpy(out->bytes, value.data, HASH_SIZE);
-    return true;
+    return store_run_hash(&v->tree_runs, index, out) == 0;
 }
 
 /* `record` NULL: damaged; the leaf that is stored stands for it, so that only it is named. */
@@ -256,7 +251,7 @@ static void tree_check(struct verify *v, uint64_t position, const struct journal
     uint64_t index = tree_stored_count(position - 1);
 
     if (record)
-        store_leaf(&leaf, record);
+        tree_log_leaf(&leaf, position, record->received, &record->event_hash);
     else
         stored_hash(v, index, &leaf);
     int n = tree_append(&v->tree, &leaf, nodes);
@@ -288,16 +283,12 @@ static bool record_check(struct verify *v, const struct journal_record *record)
     return true;
 }
 
-static bool position_check(struct verify *v, uint64_t position, struct slice walked,
+static bool position_check(struct verify *v, struct store_run *blocks, uint64_t position,
                            journal_each *each)
 {
     struct journal_record record;
-    struct slice value;
-    int err = store_get(v->store, v->txn, DB_EVENTS, slice_of(&position, sizeof position), &value);
+    int err = store_run_record(blocks, position, &record);
 
-    if (err || value.data != walked.data)
-        found(v, position, "record", "is not found by its position");
-    err = store_record(&record, position, walked);
     if (err)
         found(v, position, "record", "%s", err_text(err));
     bool sound = err == 0 && record_check(v, &record);
@@ -320,40 +311,83 @@ static void gap_check(struct verify *v, uint64_t from, uint64_t until)
     }
 }
 
+/* The records of the block where the walk stands. */
+static void block_check(struct verify *v, struct store_run *blocks, journal_each **each)
+{
+    struct store_run lookup;
+    uint64_t first = blocks->first, end = first + blocks->count;
+    int err = store_run_open(&lookup, v->store, v->txn, DB_EVENTS);
+
+    if (err || store_run_seek(&lookup, first) || lookup.value.data != blocks->value.data)
+        found(v, first, "record", "is not found by its position");
+    store_run_close(&lookup);
+    for (uint64_t position = first; position < end; position++) {
+        v->head = position;
+        step(v, "record", position);
+        if (position_check(v, blocks, position, *each))
+            *each = NULL;
+    }
+}
+
+static uint64_t last_position(struct verify *v)
+{
+    struct store_run blocks;
+    uint64_t last = 0;
+
+    if (store_run_open(&blocks, v->store, v->txn, DB_EVENTS) == 0 && store_run_last(&blocks) == 0)
+        last = blocks.first + blocks.count - 1;
+    store_run_close(&blocks);
+    return last;
+}
+
+/* How many records the tree has leaves for. */
+static uint64_t tree_leaves(struct verify *v)
+{
+    struct store_run hashes;
+    uint64_t low = 0, high = 0;
+
+    if (store_run_open(&hashes, v->store, v->txn, DB_TREE) == 0 && store_run_last(&hashes) == 0)
+        high = hashes.first + hashes.count;
+    store_run_close(&hashes);
+    for (uint64_t end = high; low < high;) {
+        uint64_t middle = low + (high - low) / 2;
+        if (tree_stored_count(middle) < end)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static void records_check(struct verify *v, journal_each *each)
 {
-    MDB_cursor *cursor = NULL;
-    MDB_val key, value;
-    MDB_stat stat = {0};
-    int rc = store_cursor(v->store, v->txn, DB_EVENTS, &cursor);
+    struct store_run blocks;
+    uint64_t last = last_position(v), torn = 0;
+    int err = store_run_open(&blocks, v->store, v->txn, DB_EVENTS);
 
-    if (rc == 0)
-        rc = mdb_stat(v->txn, v->store->dbi[DB_EVENTS], &stat);
-    v->records = stat.ms_entries;
-    while (rc == 0) {
-        uint64_t position = 0;
+    v->records = last;
+    while (err == 0) {
         step(v, "record", v->head + 1);
-        rc = store_step(cursor, &key, &value, MDB_NEXT);
-        if (rc)
+        err = store_run_next(&blocks);
+        if (err == ERR_NOT_FOUND)
             break;
-        if (key.mv_size == sizeof position)
-            memcpy(&position, key.mv_data, sizeof position);
-        if (position <= v->head || position - v->head > v->records + GAP_MOST) {
-            found(v, v->head + 1, "record", "its place is taken by one numbered %" PRIu64,
-                  position);
+        if (blocks.first <= v->head || (last && blocks.first > last)) {
+            found(v, v->head + 1, "record", err ? "cannot be read" : "its place is taken");
             break;
         }
-        gap_check(v, v->head + 1, position);
-        v->head = position;
-        if (position_check(v, position, slice_of(value.mv_data, value.mv_size), each))
-            each = NULL;
+        if (err == 0) { /* else the next block, or the tree's end, tells what was in this one */
+            gap_check(v, v->head + 1, blocks.first);
+            block_check(v, &blocks, &each);
+        }
+        torn = err ? blocks.first : 0;
+        err = 0;
     }
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        found(v, v->head + 1, "record", "cannot be read: %s", mdb_strerror(rc));
-    else if (v->records != v->head)
-        found(v, v->head + 1, "record", "%" PRIu64 " records are there, %" PRIu64 " are counted",
-              v->head, v->records);
-    mdb_cursor_close(cursor);
+    uint64_t end = tree_leaves(v) > torn ? tree_leaves(v) : torn;
+    if (end > v->head) {
+        gap_check(v, v->head + 1, end + 1);
+        v->head = end;
+    }
+    store_run_close(&blocks);
 }
 
 /* ---- second pass ---- */
@@ -383,39 +417,20 @@ static uint64_t tail_position(struct slice key, struct slice value)
     return key.size == TAIL_KEY && store_tail_read(&tail, value) ? tail.position : 0;
 }
 
-/* A stored hash belongs to the record that completed it: the first with more hashes than its
- * index. */
-static uint64_t tree_position(struct slice key, struct slice value)
-{
-    uint64_t index, low = 0;
-
-    if (key.size != sizeof index || value.size != HASH_SIZE)
-        return 0;
-    memcpy(&index, key.data, sizeof index);
-    uint64_t high = index + 1;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (tree_stored_count(middle) <= index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 typedef uint64_t entry_position(struct slice key, struct slice value);
 
 static bool record_opens(struct verify *v, uint64_t position, struct event *e)
 {
     struct journal_record record;
-    struct slice value;
+    struct store_run blocks;
     char where[128];
 
     arena_reset(v->arena);
-    return store_get(v->store, v->txn, DB_EVENTS, slice_of(&position, sizeof position), &value) ==
-               0 &&
-           store_record(&record, position, value) == 0 &&
-           event_open(e, record.event, record.payload, v->arena, where) == 0;
+    bool opens = store_run_open(&blocks, v->store, v->txn, DB_EVENTS) == 0 &&
+                 store_run_record(&blocks, position, &record) == 0 &&
+                 event_open(e, record.event, record.payload, v->arena, where) == 0;
+    store_run_close(&blocks);
+    return opens;
 }
 
 /* Only where there is one entry too many: does the record at its position ask for it? */
@@ -451,7 +466,6 @@ static const struct {
     {DB_IDS, id_position},
     {DB_CHANNELS, channel_position},
     {DB_PARTS, part_position},
-    {DB_TREE, tree_position},
 };
 
 /* Entries of sound records; with `name` each that no record asks for is told. */
@@ -468,17 +482,15 @@ static uint64_t index_walk(struct verify *v, size_t index, bool name)
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = indexes[index].position(k, slice_of(value.mv_data, value.mv_size));
         step(v, store_db_names[db], position);
-        if (db != DB_TREE && last.size && slice_compare(slice_buf(&last), k) >= 0 && !name)
+        if (last.size && slice_compare(slice_buf(&last), k) >= 0 && !name)
             found(v, position, store_db_names[db], "its entry is out of order");
         buf_reset(&last);
         buf_add(&last, k.data, k.size);
-        if (position == 0 || !is_damaged(v, position) || db == DB_TREE)
+        if (position == 0 || !is_damaged(v, position))
             n++;
         if (!name || (position && is_damaged(v, position)))
             continue;
-        bool asked = db == DB_TREE ? position && position <= v->head
-                                   : position && entry_asked(v, db, position, k);
-        if (!asked)
+        if (!position || !entry_asked(v, db, position, k))
             found(v, position <= v->head ? position : 0, store_db_names[db],
                   "holds an entry that no record asks for");
     }
@@ -492,7 +504,7 @@ static uint64_t index_walk(struct verify *v, size_t index, bool name)
 static void indexes_check(struct verify *v)
 {
     const uint64_t sound = v->head - v->n_damaged;
-    const uint64_t expected[] = {sound, sound, v->parts, tree_stored_count(v->head)};
+    const uint64_t expected[] = {sound, sound, v->parts};
 
     for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
         uint64_t before = v->findings, n = index_walk(v, i, false);
@@ -506,6 +518,28 @@ static void indexes_check(struct verify *v)
             found(v, 0, store_db_names[db],
                   "%" PRIu64 " entries are asked for and %" PRIu64 " are there", asked, n);
     }
+}
+
+/* What the records ask for was looked up; here, that there is nothing else. */
+static void tree_end_check(struct verify *v)
+{
+    const uint64_t expected = tree_stored_count(v->head);
+    struct store_run values;
+    uint64_t end = 0;
+    int err = store_run_open(&values, v->store, v->txn, DB_TREE);
+
+    while (err == 0 && (err = store_run_next(&values)) == 0) {
+        if (values.first != end)
+            found(v, 0, "tree", "stored hash %" PRIu64 " is followed by %" PRIu64, end,
+                  values.first);
+        end = values.first + values.count;
+    }
+    if (err != ERR_NOT_FOUND)
+        found(v, 0, "tree", "cannot be read to the end: %s", err_text(err));
+    if (end > expected)
+        found(v, 0, "tree", "%" PRIu64 " stored hashes are asked for and %" PRIu64 " are there",
+              expected, end);
+    store_run_close(&values);
 }
 
 static void tails_check(struct verify *v)
@@ -556,8 +590,13 @@ int verify_store(const struct store *s, journal_each *each, journal_finding *fin
     struct verify v = {.store = s, .finding = finding, .progress = progress, .arg = arg};
 
     *findings = 0;
-    if (store_begin(s, MDB_RDONLY, &v.txn) != 0)
-        return ERR_IO;
+    int err = store_error(store_begin(s, MDB_RDONLY, &v.txn));
+    if (err == 0)
+        err = store_run_open(&v.tree_runs, s, v.txn, DB_TREE);
+    if (err) {
+        mdb_txn_abort(v.txn);
+        return err;
+    }
     v.received = INT64_MIN;
     v.arena = arena_new(ARENA_CAP);
     step(&v, "names", 0);
@@ -566,8 +605,11 @@ int verify_store(const struct store *s, journal_each *each, journal_finding *fin
     step(&v, "names", 0);
     names_finish(&v);
     indexes_check(&v);
+    step(&v, "tree", 0);
+    tree_end_check(&v);
     step(&v, "tails", 0);
     tails_check(&v);
+    store_run_close(&v.tree_runs);
     mdb_txn_abort(v.txn);
     *findings = v.findings;
     verify_clear(&v);

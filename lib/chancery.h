@@ -28,10 +28,16 @@ struct chancery_options {
     const char *key_file;   /* the seat's keys; refused unless mode 0600 */
     const char *log; /* name of the log meant; NULL = whichever it is (envelopes carry the one that
                         the broker named) */
-    const char *keep_dir; /* directory for unconfirmed events and receipts; NULL = nothing is kept
-                             over a restart */
+    const char *keep_dir; /* directory for unconfirmed events and receipts, made when missing, of
+                             one process at a time; NULL = nothing is kept over a restart.  The loop
+                             then waits for the disk before events are sent and results are told */
+    int64_t keep_age;     /* microseconds that a receipt is kept, by the log's time; 0 = 30 days */
+    uint64_t keep_bytes;  /* of receipts: past them the oldest go, whatever their age; 0 = 1 GiB.
+                             Together they cover the oldest copy that a log may be restored from */
     const char *software; /* shown on status pages */
     int64_t give_up;      /* microseconds after which a publish becomes unknown; 0 = never */
+    bool patient; /* publishing waits while the broker takes nothing (log.full, clock.jump), for
+                     who has nothing else to do; otherwise it is refused */
 };
 
 /* 0, or the error with a sentence in `why` (may be NULL). Does not wait for the connection. */
@@ -49,7 +55,9 @@ struct chancery_session {
     uint64_t number; /* of this session, from 1 */
 };
 
-/* Called whenever a session begins (connected, and again after each reconnection). */
+/* Called whenever a session begins (connected, and again after each reconnection).  With a keep_dir
+ * it waits until what an earlier process left there is answered, and `head` covers that: who folds
+ * the log up to it sees all events of its own. */
 void chancery_on_session(struct chancery *c,
                          void (*session)(void *arg, const struct chancery_session *s), void *arg);
 /* The current session, or NULL. */
@@ -203,6 +211,22 @@ int chancery_status(struct chancery *c,
                     void (*done)(void *arg, int err, const char *text, const void *status,
                                  size_t size),
                     void *arg);
+
+/* ---- receipts ---- */
+
+struct chancery_receipt { /* valid during the call */
+    const char *log;
+    struct chancery_record
+        record; /* as the log holds it: enough to publish it again, byte for byte */
+};
+
+/* Calls `each` for every receipt of a keep_dir, in the order in which they were told, until it
+ * returns nonzero; beside the process that the directory belongs to, if there is one.  Blocks.  0,
+ * ERR_NOT_FOUND, ERR_IO, or ERR_DAMAGED when some bytes are damaged: then all that can be read was
+ * handed over.  `why` (may be NULL) becomes a sentence. */
+int chancery_receipts_each(const char *keep_dir,
+                           int (*each)(void *arg, const struct chancery_receipt *receipt),
+                           void *arg, char why[256]);
 
 /* ---- errors ---- */
 

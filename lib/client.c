@@ -229,6 +229,15 @@ static void greet(struct chancery *c)
     say_hello(c);
 }
 
+void client_tell_session(struct chancery *c)
+{
+    if (!c->welcome || c->told || !publishing_settled(c))
+        return;
+    c->told = true;
+    if (c->on_session)
+        c->on_session(c->on_session_arg, &c->session);
+}
+
 static void on_welcome(struct chancery *c, const Core__Frame *f)
 {
     const Core__Welcome *w = f->welcome;
@@ -236,6 +245,7 @@ static void on_welcome(struct chancery *c, const Core__Frame *f)
     if (f->ref != c->hello || c->welcome)
         return;
     c->welcome = true;
+    c->told = false;
     snprintf(c->session_log, sizeof c->session_log, "%s", w->log);
     snprintf(c->session_seat, sizeof c->session_seat, "%s", w->seat);
     snprintf(c->session_office, sizeof c->session_office, "%s", w->office);
@@ -250,8 +260,7 @@ static void on_welcome(struct chancery *c, const Core__Frame *f)
     readings_resume(c);
     asking_resume(c);
     parts_resume(c);
-    if (c->on_session)
-        c->on_session(c->on_session_arg, &c->session);
+    client_tell_session(c);
 }
 
 static void on_forgotten(struct chancery *c, const Core__Frame *f)
@@ -432,6 +441,8 @@ static void on_soon(uv_idle_t *idle)
     if (!c->closing)
         publishing_turn(c);
     if (!c->closing)
+        client_tell_session(c);
+    if (!c->closing)
         parts_turn(c);
 }
 
@@ -469,6 +480,7 @@ static void on_tick(uv_timer_t *timer)
         publishing_tick(c);
     if (c->closing)
         return;
+    checkpoint_tick(c);
     if (++c->silent > SILENT_MOST) {
         log_warn("client: silence, connecting again endpoint=%s", c->endpoint);
         c->silent = 0;
@@ -538,9 +550,10 @@ int chancery_open(struct chancery **out, struct uv_loop_s *loop,
     c->log = mem_str(options->log);
     c->software = mem_str(options->software ? options->software : "");
     c->give_up = options->give_up > 0 ? (uint64_t)(options->give_up + 999) / 1000 : 0;
+    c->patient = options->patient;
     c->arena = arena_new(ARENA_CAP);
     if (rc == 0)
-        rc = publishing_open(c, options->keep_dir, &text);
+        rc = publishing_open(c, options, &text);
     if (rc == 0) {
         c->context = zmq_ctx_new();
         rc = c->context ? connect_socket(c) : ERR_IO;

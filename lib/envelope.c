@@ -407,8 +407,6 @@ static int check_envelope(const Core__Envelope *e, char where[128])
 
 static int check_signed(const Core__SignedEvent *s, char where[128])
 {
-    struct hash root;
-
     if (s->envelope.len == 0)
         return fault(where, ERR_MALFORMED, "envelope");
     if (s->envelope.len > ENVELOPE_MOST)
@@ -423,7 +421,7 @@ static int check_signed(const Core__SignedEvent *s, char where[128])
         return fault(where, ERR_MALFORMED, "tree_size");
     if (s->leaf_index >= s->tree_size)
         return fault(where, ERR_MALFORMED, "leaf_index");
-    return sign_event_root(s, &root) ? 0 : fault(where, ERR_MALFORMED, "path");
+    return sign_path_fits(s) ? 0 : fault(where, ERR_MALFORMED, "path");
 }
 
 int event_open_head(struct event *out, struct slice event, struct arena *arena, char where[128])
@@ -444,8 +442,22 @@ int event_open_head(struct event *out, struct slice event, struct arena *arena, 
         rc = check_envelope(e.envelope, where);
     if (rc != 0)
         return rc;
-    hash_sha256(&e.envelope_hash, bytes);
     *out = e;
+    return 0;
+}
+
+int event_add_payload(struct event *e, struct slice payload, char where[128])
+{
+    const Core__SignedEvent *s = e->signed_event;
+    struct hash h;
+
+    if (payload.size != e->envelope->payload_size)
+        return fault(where, ERR_PAYLOAD, "payload_size");
+    hash_sha256(&h, payload);
+    if (memcmp(h.bytes, e->envelope->payload_hash.data, HASH_SIZE) != 0)
+        return fault(where, ERR_PAYLOAD, "payload_hash");
+    hash_sha256(&e->envelope_hash, slice_of(s->envelope.data, s->envelope.len));
+    e->payload = payload;
     return 0;
 }
 
@@ -453,19 +465,13 @@ int event_open(struct event *out, struct slice event, struct slice payload, stru
                char where[128])
 {
     struct event e;
-    struct hash h;
     int rc = event_open_head(&e, event, arena, where);
 
-    if (rc != 0)
-        return rc;
-    if (payload.size != e.envelope->payload_size)
-        return fault(where, ERR_PAYLOAD, "payload_size");
-    hash_sha256(&h, payload);
-    if (memcmp(h.bytes, e.envelope->payload_hash.data, HASH_SIZE) != 0)
-        return fault(where, ERR_PAYLOAD, "payload_hash");
-    e.payload = payload;
-    *out = e;
-    return 0;
+    if (rc == 0)
+        rc = event_add_payload(&e, payload, where);
+    if (rc == 0)
+        *out = e;
+    return rc;
 }
 
 static void put_big_endian(uint8_t *out, size_t size, uint64_t v)

@@ -38,7 +38,7 @@ struct event {
     struct slice payload; /* empty where none was given */
     const Core__SignedEvent *signed_event;
     const Core__Envelope *envelope;
-    struct hash envelope_hash; /* SHA-256 of the envelope's bytes */
+    struct hash envelope_hash; /* SHA-256 of the envelope's bytes; zero from event_open_head */
 };
 
 /* Scans, unpacks and checks what can be checked without registry and log: bounds, identifiers,
@@ -47,8 +47,10 @@ struct event {
  * itself is not verified. */
 int event_open(struct event *out, struct slice event, struct slice payload, struct arena *arena,
                char where[128]);
-/* The same without the check of payload bytes (a log read for its heads). */
+/* The same without payload and without hashing anything (a log read for its heads). */
 int event_open_head(struct event *out, struct slice event, struct arena *arena, char where[128]);
+/* What event_open_head left out, in memory of its own only: any thread. */
+int event_add_payload(struct event *e, struct slice payload, char where[128]);
 
 /* RFC 9562 section 5.7: `now` microseconds UTC. Random bits from libsodium. */
 void id_v7(uint8_t id[ID_SIZE], int64_t now);

@@ -241,6 +241,15 @@ static void climb_up(struct climb *c)
     c->last >>= 1;
 }
 
+int tree_inclusion_length(uint64_t index, uint64_t size)
+{
+    int n = 0;
+
+    for (struct climb c = {index, size - 1}; c.last; climb_up(&c))
+        n++;
+    return n;
+}
+
 bool tree_inclusion_root(uint64_t index, uint64_t size, const struct hash *leaf,
                          const struct hash path[], int n, struct hash *root)
 {

@@ -60,6 +60,8 @@ int tree_inclusion(uint64_t index, uint64_t size, tree_read *read, void *arg,
 int tree_consistency(uint64_t old_size, uint64_t size, tree_read *read, void *arg,
                      struct hash path[TREE_LEVELS], int *n);
 
+/* Length of the audit path of leaf `index` < `size`. */
+int tree_inclusion_length(uint64_t index, uint64_t size);
 /* The root that the path leads to; false where the path has not the length that index and size ask
  * for. */
 bool tree_inclusion_root(uint64_t index, uint64_t size, const struct hash *leaf,

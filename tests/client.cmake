@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(zsock lib_zsock)
+chancery_test(keep lib_client)
 chancery_test(client lib_client)
 chancery_test(session lib_client)
 add_dependencies(test_session chancery-broker chancery-init)

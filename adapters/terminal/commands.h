@@ -19,6 +19,9 @@ int event_ls_run(const struct call *c);
 int event_show_run(const struct call *c);
 int event_publish_run(const struct call *c);
 int watch_run(const struct call *c);
+int receipt_ls_run(const struct call *c);
+int receipt_show_run(const struct call *c);
+int receipt_check_run(const struct call *c);
 int log_head_run(const struct call *c);
 int key_new_run(const struct call *c);
 int key_show_run(const struct call *c);
@@ -26,4 +29,5 @@ int seat_ls_run(const struct call *c);
 int worker_ls_run(const struct call *c);
 int worker_retry_run(const struct call *c);
 int up_run(const struct call *c);
+void up_settings(void); /* what chancery.conf may say to this program, as chancery.conf(5) has it */
 int demo_run(const struct call *c);

@@ -119,16 +119,14 @@ static void show_pretty(const char *title, const ProtobufCMessage *message)
     buf_free(&text);
 }
 
-static bool show_one(void *arg, const struct seen *seen)
+void show_event(const struct seen *seen, bool json)
 {
-    struct showing *show = arg;
     const Core__SignedEvent *s = seen->event.signed_event;
     char *received = time_of(seen->received, true), *key = hex_of(s->key_id, 0);
     char hash[2 * HASH_SIZE + 1];
 
-    show->found = true;
     hex_encode(hash, seen->event.envelope_hash.bytes, HASH_SIZE);
-    if (show->json) {
+    if (json) {
         json_t *object = seen_json(seen);
         json_object_set_new(object, "envelopeHash", json_string(hash));
         json_object_set_new(object, "signed", signature_json(&seen->event));
@@ -147,6 +145,14 @@ static bool show_one(void *arg, const struct seen *seen)
     }
     mem_free(received);
     mem_free(key);
+}
+
+static bool show_one(void *arg, const struct seen *seen)
+{
+    struct showing *show = arg;
+
+    show->found = true;
+    show_event(seen, show->json);
     return false;
 }
 
@@ -269,7 +275,7 @@ int event_publish_run(const struct call *c)
     }
     rc = payload_of_file(c, type, &payload);
     if (rc == DONE)
-        rc = session_open(&s, c);
+        rc = session_open_publishing(&s, c);
     if (rc == DONE) {
         event.type = type->name;
         event.payload = payload.data;

@@ -311,7 +311,7 @@ int list_import_run(const struct call *c)
         complain("%s: %s", c->argument[0], strerror(errno));
         return FAILED;
     }
-    int rc = session_open(&s, c);
+    int rc = session_open_publishing(&s, c);
     if (rc != DONE)
         return rc;
     rc = import(&o, c->argument[0]);
@@ -370,7 +370,7 @@ static int decide(const struct call *c, bool confirm)
     struct session s;
     struct outcome o = {.s = &s, .list = list_of(c), .json = c->option[OPT_JSON] != NULL};
     uint8_t hash[32];
-    int rc = session_open(&s, c);
+    int rc = session_open_publishing(&s, c);
 
     if (rc != DONE)
         return rc;

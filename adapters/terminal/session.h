@@ -28,8 +28,14 @@ struct session {
     bool part_missing; /* why the last event was refused: its part is to be put again */
 };
 
+/* Of the instance and seat that the options name: DONE, FAILED or USAGE. */
+int settings_of_call(struct settings *s, const struct call *c);
+
 /* DONE, USAGE, FAILED, or UNREACHABLE when no broker answers within 5 s. */
 int session_open(struct session *s, const struct call *c);
+/* The same for commands that publish: the seat's receipts are kept in DIR/keep/<seat>, by one
+ * command at a time, and what an earlier one left unconfirmed is published first. */
+int session_open_publishing(struct session *s, const struct call *c);
 void session_close(struct session *s); /* all zero is fine */
 
 /* Runs the loop until *done: DONE, FAILED when `patience` (microseconds, 0 = for ever) is over, or
@@ -54,8 +60,12 @@ struct seen { /* an event of the log, valid during the call */
     const ProtobufCMessage *body;           /* NULL = of no known type */
 };
 
+/* Lies in the arena, which is reset: DONE, or FAILED when it cannot be read. */
+int seen_open(struct seen *seen, const struct chancery_record *record, struct arena *arena);
+
 struct look {                          /* which events */
     const char *streams[4], *types[4]; /* NULL-ended; none = all */
+    const char *seat;                  /* NULL = of all */
     uint64_t from, until;
     bool follow;      /* go on behind the head */
     int64_t patience; /* with `follow`: microseconds, 0 = for ever */

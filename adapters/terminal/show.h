@@ -22,3 +22,5 @@ char *enum_of(const ProtobufCEnumDescriptor *type, int value);
 
 /* {position, received, envelope, payload}, one event. */
 json_t *seen_json(const struct seen *seen);
+/* All of an event: envelope, payload and signature. */
+void show_event(const struct seen *seen, bool json);

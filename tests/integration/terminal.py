@@ -8,11 +8,13 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 BUILD = pathlib.Path(os.environ["BUILD_DIR"])
 SOURCE = pathlib.Path(os.environ["SOURCE_DIR"])
@@ -255,6 +257,48 @@ class Instance(unittest.TestCase):
                       stdin='{"party": "QMB"}', dir=self.dir)
         self.assertEqual(refused.returncode, 1)
         self.assertIn("access.denied", refused.stderr)
+
+    def test_6_receipts_are_kept_shown_and_compared(self):
+        words = ("event", "publish", "--stream", "embargo.in", "--type", "embargo.ConfirmSnapshot")
+        at = [self.json(*words, "-", stdin=f'{{"list": "x{n}"}}')[0]["position"] for n in range(2)]
+        receipts = self.json("receipt", "ls")
+        self.assertEqual([r["position"] for r in receipts][-2:], at)
+        self.assertEqual(receipts[-1]["stream"], "embargo.in")
+        self.assertEqual(len(self.ok("receipt", "ls").splitlines()), len(receipts))
+        [shown], [logged] = (self.json(noun, "show", at[1]) for noun in ("receipt", "event"))
+        self.assertEqual(shown, logged)
+        self.assertIn("chancery.example/main", self.ok("receipt", "show", at[1]))
+        self.ok("receipt", "show", 1, status=1)
+        self.assertRegex(self.ok("receipt", "check"), f"^ok: {len(receipts)} receipts")
+        for seat in ("sanctions", "alert"):  # read beside their owners
+            [checked] = self.json("receipt", "check", "--seat", seat)
+            self.assertTrue(checked["ok"])
+        self.assertGreater(len(self.json("receipt", "ls", "--seat", "sanctions")), 1)
+
+    def test_6_two_commands_of_a_seat_publish_one_after_the_other(self):
+        words = ("event", "publish", "--stream", "embargo.in", "--type", "embargo.ConfirmSnapshot")
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda n: self.json(*words, "-", stdin=f'{{"list": "y{n}"}}'),
+                                 range(4)))
+        self.assertEqual(len({d[0]["position"] for d in done}), 4)
+
+    def test_6_receipts_that_a_log_has_not_are_missing(self):
+        receipts = self.json("receipt", "ls")
+        with tempfile.TemporaryDirectory() as dir:
+            self.assertEqual(run("init", f"{dir}/i", "--seat", "amina").returncode, 0)
+            shutil.copytree(self.dir / "keep/amina", f"{dir}/i/keep/amina")
+            broker = subprocess.Popen([BUILD / "bin/chancery-broker", "--config", f"{dir}/i"],
+                                      stderr=subprocess.DEVNULL)
+            try:
+                checked = run("receipt", "check", "--json", "--dir", f"{dir}/i")
+            finally:
+                broker.terminate()
+                broker.wait()
+        self.assertEqual(checked.returncode, 1)
+        lines = [json.loads(line) for line in checked.stdout.splitlines()]
+        self.assertEqual([line["position"] for line in lines[:-1]],
+                         [r["position"] for r in receipts])
+        self.assertEqual(lines[-1]["missing"], len(receipts))
 
     def test_7_watch_follows_and_outlives_the_broker(self):
         watch = subprocess.Popen([CHANCERY, "watch", "--stream", "un.feed", "--json", "--dir",

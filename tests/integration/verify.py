@@ -174,11 +174,11 @@ def index_entries_that_point_to_another_record_are_named():
 
 
 def a_log_of_an_unknown_format_is_refused():
-    copy = plant("format", 2)
+    copy = plant("format", 3)
     found, text = verify(copy)
-    assert found == [(0, "version.unknown")] and "format 2" in text, text
+    assert found == [(0, "version.unknown")] and "format 3" in text, text
     said = broker(copy)
-    assert "version.unknown" in said and "format 2" in said, said
+    assert "version.unknown" in said and "format 3" in said, said
 
 
 def a_checkpoint_by_a_foreign_key_is_refused():

@@ -35,6 +35,25 @@ struct plant {
 
 /* ---- one record ---- */
 
+static struct slice copy_of(struct plant *p, struct slice bytes)
+{
+    uint8_t *copy = arena_take(p->arena, bytes.size);
+
+    if (bytes.size)
+        memcpy(copy, bytes.data, bytes.size);
+    return slice_of(copy, bytes.size);
+}
+
+static void entry_del(struct plant *p, enum db db, const void *key, size_t size)
+{
+    uint8_t copy[1 + NAME_MOST];
+
+    assert(size <= sizeof copy);
+    memcpy(copy, key, size);
+    MDB_val k = {size, copy};
+    assert(mdb_del(p->txn, p->store.dbi[db], &k, NULL) == 0);
+}
+
 struct stored { /* a record with its event taken apart; all in the arena */
     struct journal_record record;
     struct event event;
@@ -43,30 +62,53 @@ struct stored { /* a record with its event taken apart; all in the arena */
 static struct stored stored_get(struct plant *p, uint64_t position)
 {
     struct stored s;
-    struct slice value;
+    struct store_run run;
     char where[128];
 
-    assert(store_get(&p->store, p->txn, DB_EVENTS, slice_of(&position, sizeof position), &value) ==
-           0);
-    uint8_t *copy = arena_take(p->arena, value.size);
-    memcpy(copy, value.data, value.size);
-    assert(store_record(&s.record, position, slice_of(copy, value.size)) == 0);
+    assert(store_run_open(&run, &p->store, p->txn, DB_EVENTS) == 0);
+    assert(store_run_record(&run, position, &s.record) == 0);
+    s.record.event = copy_of(p, s.record.event);
+    s.record.payload = copy_of(p, s.record.payload);
+    store_run_close(&run);
     assert(event_open(&s.event, s.record.event, s.record.payload, p->arena, where) == 0);
     return s;
+}
+
+/* The block that the record is in, anew: with this record in its place, or cut short before it. */
+static void block_put(struct plant *p, uint64_t position, const struct journal_record *record)
+{
+    struct journal_event events[COMMIT_EVENTS];
+    struct store_run run;
+    size_t size, n = 0;
+
+    assert(store_run_open(&run, &p->store, p->txn, DB_EVENTS) == 0);
+    assert(store_run_seek(&run, position) == 0 && run.count <= COMMIT_EVENTS);
+    uint64_t first = run.first;
+    for (; n < run.count && (record || first + n < position); n++) {
+        struct journal_record r;
+        assert(store_run_record(&run, first + n, &r) == 0);
+        if (first + n == position)
+            r = *record;
+        events[n] = (struct journal_event){
+            .received = r.received, .event = copy_of(p, r.event), .payload = copy_of(p, r.payload)};
+        journal_event_hash(&events[n]);
+    }
+    store_run_close(&run);
+    if (n == 0) {
+        entry_del(p, DB_EVENTS, &first, sizeof first);
+        return;
+    }
+    assert(store_block_fit(events, n, &size) == n);
+    uint8_t *value = arena_take(p->arena, size);
+    store_block_fill(value, first, events, n);
+    assert(store_put(&p->store, p->txn, DB_EVENTS, slice_of(&first, sizeof first),
+                     slice_of(value, size), 0) == 0);
 }
 
 /* Stores it with its sum. */
 static void record_put(struct plant *p, const struct journal_record *record)
 {
-    const struct journal_event e = {
-        .received = record->received, .event = record->event, .payload = record->payload};
-    uint64_t position = record->position;
-    size_t size = store_record_size(&e);
-    uint8_t *value = arena_take(p->arena, size);
-
-    store_record_fill(value, position, &e);
-    assert(store_put(&p->store, p->txn, DB_EVENTS, slice_of(&position, sizeof position),
-                     slice_of(value, size), 0) == 0);
+    block_put(p, record->position, record);
 }
 
 static void event_put(struct plant *p, struct stored *s, const Core__SignedEvent *changed)
@@ -84,37 +126,62 @@ static void event_put(struct plant *p, struct stored *s, const Core__SignedEvent
 static int stored_hash(void *arg, uint64_t index, struct hash *out)
 {
     struct plant *p = arg;
-    struct slice value;
-    int err = store_get(&p->store, p->txn, DB_TREE, slice_of(&index, sizeof index), &value);
+    struct store_run run;
+    int err = store_run_open(&run, &p->store, p->txn, DB_TREE);
 
     if (err == 0)
-        memcpy(out->bytes, value.data, HASH_SIZE);
+        err = store_run_hash(&run, index, out);
+    store_run_close(&run);
     return err;
+}
+
+/* The value that holds the hash, anew: with this one in its place, or cut short before it. */
+static void hash_put(struct plant *p, uint64_t index, const struct hash *hash)
+{
+    struct store_run run;
+    struct buf value = {0};
+
+    assert(store_run_open(&run, &p->store, p->txn, DB_TREE) == 0);
+    assert(store_run_seek(&run, index) == 0);
+    uint64_t first = run.first;
+    size_t at = (size_t)(index - first) * HASH_SIZE;
+    buf_add(&value, run.value.data, hash ? run.value.size : at);
+    store_run_close(&run);
+    if (hash)
+        memcpy(value.data + at, hash->bytes, HASH_SIZE);
+    if (value.size)
+        assert(store_put(&p->store, p->txn, DB_TREE, slice_of(&first, sizeof first),
+                         slice_buf(&value), 0) == 0);
+    else
+        entry_del(p, DB_TREE, &first, sizeof first);
+    buf_free(&value);
 }
 
 static uint64_t head_of(struct plant *p)
 {
-    MDB_stat stat;
+    struct store_run run;
 
-    assert(mdb_stat(p->txn, p->store.dbi[DB_EVENTS], &stat) == 0);
-    return stat.ms_entries;
+    assert(store_run_open(&run, &p->store, p->txn, DB_EVENTS) == 0 && store_run_last(&run) == 0);
+    uint64_t head = run.first + run.count - 1;
+    store_run_close(&run);
+    return head;
 }
 
 /* All nodes from the record on, made from the records as they are. */
 static void tree_put(struct plant *p, uint64_t from)
 {
     struct tree tree = {0};
-    struct hash leaf, nodes[TREE_LEVELS];
+    struct hash event, leaf, nodes[TREE_LEVELS];
 
     assert(tree_load(&tree, from - 1, stored_hash, p) == 0);
     for (uint64_t position = from; position <= head_of(p); position++) {
         const struct stored s = stored_get(p, position);
         uint64_t index = tree_stored_count(position - 1);
-        store_leaf(&leaf, &s.record);
+        hash_sha256(&event, s.record.event);
+        tree_log_leaf(&leaf, position, s.record.received, &event);
         int n = tree_append(&tree, &leaf, nodes);
         for (int i = 0; i < n; i++, index++)
-            assert(store_put(&p->store, p->txn, DB_TREE, slice_of(&index, sizeof index),
-                             slice_of(nodes[i].bytes, HASH_SIZE), 0) == 0);
+            hash_put(p, index, &nodes[i]);
     }
 }
 
@@ -184,16 +251,6 @@ static uint32_t number_of(struct plant *p, enum name_kind kind, const char *name
 
     assert(store_get(&p->store, p->txn, DB_NAMES, slice_of(key, size), &value) == 0);
     return store_u32_read(value.data);
-}
-
-static void entry_del(struct plant *p, enum db db, const void *key, size_t size)
-{
-    uint8_t copy[1 + NAME_MOST];
-
-    assert(size <= sizeof copy);
-    memcpy(copy, key, size);
-    MDB_val k = {size, copy};
-    assert(mdb_del(p->txn, p->store.dbi[db], &k, NULL) == 0);
 }
 
 /* The keys of a record's entries. */
@@ -268,9 +325,8 @@ static void removed(struct plant *p)
     }
     entry_del(p, DB_IDS, k.id, sizeof k.id);
     entry_del(p, DB_CHANNELS, k.channel, sizeof k.channel);
-    for (; index < tree_stored_count(position); index++)
-        entry_del(p, DB_TREE, &index, sizeof index);
-    entry_del(p, DB_EVENTS, &position, sizeof position);
+    hash_put(p, index, NULL);
+    block_put(p, position, NULL);
 }
 
 static void id(struct plant *p)

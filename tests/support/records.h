@@ -86,6 +86,7 @@ static inline struct journal_event *records_add(struct records *r, int seat, int
     };
     memcpy(out->id, id, ID_SIZE);
     hash_sha256(&out->envelope_hash, slice_buf(&packed));
+    journal_event_hash(out);
     *tail = (struct journal_tail){e.seat_seq, i + 1, out->envelope_hash};
     buf_free(&packed);
     return out;

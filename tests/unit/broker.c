@@ -145,6 +145,7 @@ static void found(struct founder *f, const ProtobufCMessage *m)
                                 .event = slice_buf(&f->bytes[f->n]),
                                 .payload = note.payload};
     memcpy(e->id, note.id, ID_SIZE);
+    journal_event_hash(e);
     buf_free(&envelope);
     f->n++;
 }
@@ -154,7 +155,7 @@ static void found_log(struct founder *f)
     Core__LogFounded m = CORE__LOG_FOUNDED__INIT;
     struct instance *in = f->in;
 
-    m.format = 1;
+    m.format = JOURNAL_FORMAT;
     m.log = LOG;
     m.log_key = (ProtobufCBinaryData){KEY_SIZE, in->log_key.public_key};
     m.server_key = (ProtobufCBinaryData){KEY_SIZE, in->keys[BROKER].curve_public};
@@ -1286,6 +1287,53 @@ static void a_revoked_key_ends_its_session_at_once(void **state)
     hang_up(d);
 }
 
+static void deny_stream(struct talk *admin, const char *stream)
+{
+    struct note note = note_of("registry", 0, "");
+    Core__AccessRule m = CORE__ACCESS_RULE__INIT;
+    Core__Verb verb = CORE__VERB__VERB_PUBLISH;
+    struct buf payload = {0};
+
+    m.rule = "deny-stream";
+    m.effect = CORE__EFFECT__EFFECT_DENY;
+    m.subject_kind = CORE__SUBJECT_KIND__SUBJECT_KIND_ANY;
+    m.n_verbs = 1;
+    m.verbs = &verb;
+    m.stream = stream;
+    m.type = "*";
+    core__access_rule__pack(&m, buf_grow(&payload, core__access_rule__get_packed_size(&m)));
+    note.type = m.base.descriptor->name;
+    note.payload = slice_buf(&payload);
+    note.seat_seq = registry_tail(admin, &note.previous) + 1;
+    publish_note(admin, &note, NULL);
+    buf_free(&payload);
+}
+
+static void what_follows_a_retry_in_its_batch_asks_the_rules_of_now(void **state)
+{
+    struct talk *admin = dial(*state, ADMIN), *t = dial(*state, ALICE);
+    struct note note = note_of("notes.closed", 1, "one");
+    struct packed p[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        note.seat_seq = i + 1;
+        id_v7(note.id, time_now());
+        pack_note(&p[i], t->key, &note);
+        note.previous = p[i].envelope_hash;
+    }
+    publish_packed(t, p, 1);
+    uint64_t first = expect(t, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+    deny_stream(admin, "notes.closed");
+    publish_packed(t, p, 1); /* a retry is answered whatever changed since */
+    assert_int_equal(expect(t, CORE__FRAME__BODY_RECORDED)->recorded->positions[0], first);
+    publish_packed(t, p, 2);
+    expect_refused(t, ERR_DENIED);
+    packed_free(&p[0]);
+    packed_free(&p[1]);
+    hang_up(admin);
+    hang_up(t);
+}
+
 static void registry_events_of_one_batch_build_on_each_other(void **state)
 {
     struct talk *admin = dial(*state, ADMIN);
@@ -1393,6 +1441,7 @@ int main(void)
             after_its_key_is_revoked_a_seat_publishes_nothing_but_learns_what_is_recorded),
         cmocka_unit_test(a_reader_who_does_not_read_delays_nobody),
         cmocka_unit_test(without_room_only_the_registry_goes_on),
+        cmocka_unit_test(what_follows_a_retry_in_its_batch_asks_the_rules_of_now),
         cmocka_unit_test(registry_events_of_one_batch_build_on_each_other),
         cmocka_unit_test(refusals_are_recorded_when_the_broker_stops),
         cmocka_unit_test(a_log_older_than_its_checkpoint_is_not_served),

@@ -2,8 +2,10 @@
 /* The client against a peer that speaks frames and misbehaves on purpose: it forgets sessions,
  * loses and repeats answers, refuses in the middle of a window.  (tests/unit/session.c has the real
  * broker.) */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -15,6 +17,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/receipts.h"
 #include "lib/sign.h"
 #include "lib/zsock.h"
 #include "tests/support/test.h"
@@ -39,6 +42,7 @@ struct peer { /* the other side, and what it has seen */
     size_t n;
     unsigned hellos, tails, hellos_ignored;
     bool mute_tails, forget; /* `forget`: the next frame but Hello is answered by Forgotten */
+    bool patient;            /* of the client that is opened */
     uint64_t tail_seq;
     struct hash tail_hash;
 
@@ -52,7 +56,8 @@ struct peer { /* the other side, and what it has seen */
     uint64_t positions[RESULTS]; /* records handed over */
     size_t n_positions;
     size_t hold_at; /* records after which the reading is held; 0 = never */
-    unsigned caught_up;
+    unsigned caught_up, sessions;
+    uint64_t head; /* that the last session was told with */
     int answered;
     int answer_err;
     uint64_t token;
@@ -216,10 +221,11 @@ static void *router_of(struct peer *p)
     return router;
 }
 
-static void client_open(struct peer *p, int64_t give_up, bool keep)
+/* `keep`: the name of its directory, or NULL. */
+static void client_open_in(struct peer *p, int64_t give_up, const char *keep)
 {
     char *endpoint = mem_printf("ipc://%s/peer.sock", p->dir);
-    char *key_file = path_in(p, "alice.key"), *keep_dir = path_in(p, "keep");
+    char *key_file = path_in(p, "alice.key"), *keep_dir = path_in(p, keep ? keep : "");
     char why[256];
     struct chancery_options options = {
         .endpoint = endpoint,
@@ -227,6 +233,7 @@ static void client_open(struct peer *p, int64_t give_up, bool keep)
         .key_file = key_file,
         .keep_dir = keep ? keep_dir : NULL,
         .give_up = give_up,
+        .patient = p->patient,
     };
 
     p->client_closed = false;
@@ -236,6 +243,11 @@ static void client_open(struct peer *p, int64_t give_up, bool keep)
     mem_free(endpoint);
     mem_free(key_file);
     mem_free(keep_dir);
+}
+
+static void client_open(struct peer *p, int64_t give_up, bool keep)
+{
+    client_open_in(p, give_up, keep ? "keep" : NULL);
 }
 
 static struct peer *peer_new(void)
@@ -590,6 +602,41 @@ static void a_busy_broker_is_asked_again(void **unused)
     peer_free(p);
 }
 
+static void a_full_log_is_waited_out_by_who_is_patient(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    p->patient = true;
+    client_open(p, 0, false);
+    publish(p, 0);
+    until_frames(p, 1);
+    say_refused(p, p->frames[0]->ref, "log.full");
+    until_frames(p, 2);
+    assert_same_id(p->frames[0], p->frames[1]);
+    say_refused(p, p->frames[1]->ref, "clock.jump");
+    until_frames(p, 3);
+    say_recorded(p, p->frames[2], 9);
+    until_results(p, 1);
+    assert_int_equal(p->results[0].position, 9);
+    peer_free(p);
+}
+
+static void a_full_log_is_refused_to_who_is_not_patient(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    client_open(p, 0, false);
+    publish(p, 0);
+    until_frames(p, 1);
+    say_refused(p, p->frames[0]->ref, "log.full");
+    until_results(p, 1);
+    assert_int_equal(p->results[0].outcome, CHANCERY_REFUSED);
+    assert_string_equal(p->results[0].code, "log.full");
+    peer_free(p);
+}
+
 static void a_stream_that_may_not_be_written_refuses_the_publish(void **unused)
 {
     struct peer *p = peer_new();
@@ -711,7 +758,6 @@ static void a_client_may_be_closed_in_any_callback(void **unused)
         assert_int_equal(chancery_publish(p->client, &e, 1, close_on_published, p), 0);
     until_frames(p, 3);
     say_recorded(p, p->frames[0], 1);
-    say_recorded(p, p->frames[1], 2);
     while (!p->client_closed)
         turn(p);
     p->client = NULL;
@@ -742,6 +788,40 @@ static bool same_events(const Core__Frame *a, const Core__Frame *b)
     return slice_equal(slice_of(x->data, x->len), slice_of(y->data, y->len));
 }
 
+/* What a power cut would leave at this moment, were nothing on its way to the disk. */
+static void copy_keep(const struct peer *p)
+{
+    char *command = mem_printf("cp -r %s/keep %s/copy", p->dir, p->dir);
+
+    assert_int_equal(system(command), 0);
+    mem_free(command);
+}
+
+static int count_receipt(void *arg, const struct receipt *receipt)
+{
+    struct peer *p = arg;
+
+    assert_string_equal(receipt->log, "test.example/log");
+    p->positions[p->n_positions++] = receipt->record->position;
+    return 0;
+}
+
+static void no_damage(void *arg, const char *file, uint64_t offset, uint64_t bytes)
+{
+    (void)arg;
+    fail_msg("%s: %llu bytes are damaged at %llu", file, (unsigned long long)bytes,
+             (unsigned long long)offset);
+}
+
+static void read_receipts(struct peer *p, const char *keep)
+{
+    char *dir = mem_printf("%s/%s/receipts", p->dir, keep);
+
+    p->n_positions = 0;
+    assert_int_equal(receipts_each(dir, count_receipt, no_damage, p), 0);
+    mem_free(dir);
+}
+
 static void what_was_unconfirmed_is_said_first_after_a_restart(void **unused)
 {
     struct peer *p = peer_new();
@@ -762,13 +842,139 @@ static void what_was_unconfirmed_is_said_first_after_a_restart(void **unused)
     for (size_t i = 2; i < 5; i++)
         say_recorded(p, p->frames[i], i);
     until_results(p, 3);
-    assert_true(size_of(p, "keep/receipts") > 0);
+    read_receipts(p, "keep");
+    assert_int_equal(p->n_positions, 3);
     client_close(p);
     client_open(p, 0, true);
     while (!chancery_current(p->client))
         turn(p);
     for (int i = 0; i < 5; i++)
         uv_run(&p->loop, UV_RUN_NOWAIT);
+    assert_int_equal(p->n, 5);
+    peer_free(p);
+}
+
+static void what_is_told_is_on_disk_before(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    client_open(p, 0, true);
+    publish(p, 0);
+    publish(p, 1);
+    publish(p, 2);
+    until_frames(p, 3);
+    say_recorded(p, p->frames[0], 7);
+    say_refused(p, p->frames[1]->ref, "field.invalid");
+    until_results(p, 2);
+    copy_keep(p);
+    assert_string_equal(p->results[1].code, "field.invalid");
+    read_receipts(p, "copy");
+    assert_int_equal(p->n_positions, 1);
+    assert_int_equal(p->positions[0], 7);
+    client_close(p);
+    client_open_in(p, 0, "copy");
+    until_frames(p, 4); /* the third alone */
+    assert_true(same_events(p->frames[2], p->frames[3]));
+    publish(p, 3);
+    until_frames(p, 5);
+    assert_int_equal(seat_seq_of(p->frames[4]), 4);
+    peer_free(p);
+}
+
+static void what_was_refused_because_of_others_is_kept_in_its_new_form(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    client_open(p, 0, true);
+    publish(p, 0);
+    until_frames(p, 1);
+    p->tail_seq = 4;
+    say_refused(p, p->frames[0]->ref, "seat.order");
+    until_frames(p, 2);
+    copy_keep(p);
+    client_close(p);
+    client_open_in(p, 0, "copy");
+    until_frames(p, 3);
+    assert_true(same_events(p->frames[1], p->frames[2]));
+    say_recorded(p, p->frames[2], 9);
+    publish(p, 1);
+    until_frames(p, 4);
+    say_recorded(p, p->frames[3], 10);
+    while (p->results[p->n_results - 1].position != 10)
+        turn(p);
+    read_receipts(p, "copy");
+    assert_int_equal(p->n_positions, 2);
+    assert_int_equal(p->positions[0], 9);
+    peer_free(p);
+}
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void what_cannot_be_kept_is_refused_and_not_sent(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    log_set_level(LOG_ERROR);
+    client_open(p, 0, true);
+    publish(p, 0);
+    until_frames(p, 1);
+    limit_files(1024);
+    publish(p, 1);
+    publish(p, 2);
+    until_results(p, 2);
+    limit_files(0);
+    assert_int_equal(p->results[1].outcome, CHANCERY_REFUSED);
+    assert_string_equal(p->results[1].code, "io.failed");
+    say_recorded(p, p->frames[0], 1);
+    publish(p, 3);
+    until_frames(p, 2); /* once the first is answered: those refused were numbered */
+    assert_int_equal(seat_seq_of(p->frames[1]), 1);
+    peer_free(p);
+}
+
+static void on_session(void *arg, const struct chancery_session *s)
+{
+    struct peer *p = arg;
+
+    p->sessions++;
+    p->head = s->head;
+}
+
+static void a_session_is_told_once_what_was_left_is_answered(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    client_open(p, 0, true);
+    publish(p, 0);
+    publish(p, 1);
+    until_frames(p, 2);
+    client_close(p);
+    client_open(p, 0, true);
+    chancery_on_session(p->client, on_session, p);
+    until_frames(p, 4);
+    say_recorded(p, p->frames[2], 8);
+    say_forgotten(p);
+    until_frames(p, 5);
+    assert_int_equal(p->sessions, 0);
+    say_recorded(p, p->frames[4], 9);
+    while (p->sessions == 0)
+        turn(p);
+    assert_int_equal(p->head, 9);
+    say_forgotten(p);
+    while (p->sessions == 1)
+        turn(p);
     assert_int_equal(p->n, 5);
     peer_free(p);
 }
@@ -1126,6 +1332,8 @@ int main(void)
         cmocka_unit_test(another_process_of_the_seat_is_met_five_times),
         cmocka_unit_test(an_answer_meets_another_process_once),
         cmocka_unit_test(a_busy_broker_is_asked_again),
+        cmocka_unit_test(a_full_log_is_waited_out_by_who_is_patient),
+        cmocka_unit_test(a_full_log_is_refused_to_who_is_not_patient),
         cmocka_unit_test(a_stream_that_may_not_be_written_refuses_the_publish),
         cmocka_unit_test(what_is_given_up_is_unknown_and_not_refused),
         cmocka_unit_test(no_more_than_a_window_is_in_flight),
@@ -1133,6 +1341,10 @@ int main(void)
         cmocka_unit_test(too_much_unconfirmed_is_busy),
         cmocka_unit_test(a_client_may_be_closed_in_any_callback),
         cmocka_unit_test(what_was_unconfirmed_is_said_first_after_a_restart),
+        cmocka_unit_test(what_is_told_is_on_disk_before),
+        cmocka_unit_test(what_was_refused_because_of_others_is_kept_in_its_new_form),
+        cmocka_unit_test(what_cannot_be_kept_is_refused_and_not_sent),
+        cmocka_unit_test(a_session_is_told_once_what_was_left_is_answered),
         cmocka_unit_test(a_torn_entry_is_dropped),
         cmocka_unit_test(a_directory_is_kept_by_one_process),
         cmocka_unit_test(a_reading_goes_on_and_hands_nothing_over_twice),

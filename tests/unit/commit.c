@@ -58,6 +58,7 @@ static struct journal_event event_of(uint64_t seq)
     e.payload = slice_str("payload");
     memcpy(e.id, &seq, sizeof seq);
     memcpy(e.envelope_hash.bytes, &seq, sizeof seq);
+    journal_event_hash(&e);
     return e;
 }
 

@@ -253,16 +253,33 @@ struct place {
     size_t size;
 };
 
-static struct place place_of(const struct store *s, enum db db, struct slice key)
+static struct place place_of(const struct store *s, MDB_txn *txn, enum db db, struct slice key)
 {
-    MDB_txn *txn;
     struct slice value;
 
-    assert_int_equal(store_begin(s, MDB_RDONLY, &txn), 0);
     assert_int_equal(store_get(s, txn, db, key, &value), 0);
-    struct place place = {offset_of(value.data), value.size};
-    mdb_txn_abort(txn);
-    return place;
+    return (struct place){offset_of(value.data), value.size};
+}
+
+/* What the number has of the value that it lies in: its hash, or its row and bytes of the block. */
+static size_t places_in(const struct store *s, MDB_txn *txn, enum db db, uint64_t number,
+                        struct place places[2])
+{
+    struct store_run run;
+    struct journal_record record;
+
+    assert_int_equal(store_run_open(&run, s, txn, db), 0);
+    assert_int_equal(store_run_seek(&run, number), 0);
+    off_t at = offset_of(run.value.data), index = (off_t)(number - run.first);
+    places[0] = (struct place){at + index * HASH_SIZE, HASH_SIZE};
+    if (db == DB_EVENTS) {
+        assert_int_equal(store_run_record(&run, number, &record), 0);
+        places[0] = (struct place){at + BLOCK_HEAD + index * BLOCK_ROW, BLOCK_ROW};
+        places[1] = (struct place){at + (record.event.data - run.value.data),
+                                   record.event.size + record.payload.size};
+    }
+    store_run_close(&run);
+    return db == DB_EVENTS ? 2 : 1;
 }
 
 struct list {
@@ -280,51 +297,77 @@ static bool next_of_list(void *arg, struct flip *out)
     return true;
 }
 
-/* The values of one key a database, the record large and small; each is named by its record. */
+static void list_add(struct list *l, struct place place, size_t step, uint64_t position)
+{
+    for (size_t at = 0; at < place.size; at += step)
+        l->flips[l->n++] = (struct flip){place.at + (off_t)at, (unsigned)(at % 8), position};
+}
+
+/* Record 57: seat 0 (number 1), stream 28 % 3 = 1 (number 2), type 18 % 3 = 0 (number 1). */
+static void list_entries(struct list *l, const struct bench *b, const struct store *s, MDB_txn *txn)
+{
+    uint8_t name[1 + NAME_MOST], id[ID_KEY], pair[CHANNEL_NAME], channel[CHANNEL_KEY],
+        tail[TAIL_KEY], part[PART_KEY];
+    size_t name_size = store_name_key(name, NAME_STREAM, slice_str(records_streams[1]));
+
+    store_id_key(id, 1, b->r.events[56].id);
+    store_channel_name(pair, 2, 1);
+    store_channel_key(channel, pair, 57);
+    store_tail_key(tail, 1, 2);
+    store_part_key(part, &b->r.part[63], 64);
+    const struct {
+        enum db db;
+        struct slice key;
+        uint64_t position; /* 0: the log is refused */
+    } entries[] = {
+        {DB_NAMES, slice_of(name, name_size), 3}, /* the first in that stream */
+        {DB_IDS, slice_of(id, sizeof id), 57},
+        {DB_CHANNELS, slice_of(channel, sizeof channel), 57},
+        {DB_TAILS, slice_of(tail, sizeof tail), b->r.tails[0][1].position},
+        {DB_META, slice_str("format"), 0},
+    };
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+        list_add(l, place_of(s, txn, entries[i].db, entries[i].key), 1, entries[i].position);
+    /* a part's entry has no value: it ends where its key does */
+    struct place end = place_of(s, txn, DB_PARTS, slice_of(part, sizeof part));
+    list_add(l, (struct place){end.at - PART_KEY, PART_KEY}, 1, 64);
+}
+
+/* A small record and a large one, and the hashes of a leaf and of a node that 40 completed. */
+static void list_runs(struct list *l, const struct store *s, MDB_txn *txn)
+{
+    const struct {
+        enum db db;
+        uint64_t number, position;
+        size_t step;
+    } runs[] = {
+        {DB_EVENTS, 57, 57, 1},
+        {DB_EVENTS, 12, 12, 17},
+        {DB_TREE, tree_stored_index(0, 56), 57, 1},
+        {DB_TREE, tree_stored_index(3, 4), 40, 1},
+    };
+
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        struct place places[2];
+        size_t n = places_in(s, txn, runs[i].db, runs[i].number, places);
+        for (size_t k = 0; k < n; k++)
+            list_add(l, places[k], runs[i].step, runs[i].position);
+    }
+}
+
 static void one_of_every_kind_is_named_by_its_position(void **unused)
 {
     (void)unused;
     struct bench *b = bench_new();
-    const uint64_t small = 57, large = 12, parted = 64, leaf = tree_stored_index(0, 56),
-                   node = tree_stored_index(3, 4);
-    uint8_t name[1 + NAME_MOST], id[ID_KEY], pair[CHANNEL_NAME], channel[CHANNEL_KEY],
-        tail[TAIL_KEY], part[PART_KEY];
+    struct list l = {.flips = mem_new(8 * PAGE * sizeof *l.flips)};
     struct buf why = {0};
     struct store s;
-    size_t name_size = store_name_key(name, NAME_STREAM, slice_str(records_streams[1]));
-    /* record 57: seat 0 (number 1), stream 28 % 3 = 1 (number 2), type 18 % 3 = 0 (number 1) */
-    store_id_key(id, 1, b->r.events[56].id);
-    store_channel_name(pair, 2, 1);
-    store_channel_key(channel, pair, small);
-    store_tail_key(tail, 1, 2);
-    store_part_key(part, &b->r.part[63], parted);
-    const struct {
-        enum db db;
-        struct slice key;
-        uint64_t position; /* 0: the log is refused, or any place is named */
-        size_t step;
-    } kinds[] = {
-        {DB_EVENTS, slice_of(&small, 8), small, 1},
-        {DB_EVENTS, slice_of(&large, 8), large, 17},
-        {DB_NAMES, slice_of(name, name_size), 3, 1}, /* the first in that stream */
-        {DB_IDS, slice_of(id, sizeof id), small, 1},
-        {DB_CHANNELS, slice_of(channel, sizeof channel), small, 1},
-        {DB_TAILS, slice_of(tail, sizeof tail), b->r.tails[0][1].position, 1},
-        {DB_TREE, slice_of(&leaf, 8), small, 1},
-        {DB_TREE, slice_of(&node, 8), 40, 1},
-        {DB_META, slice_str("format"), 0, 1},
-    };
-    struct list l = {.flips = mem_new(8 * PAGE * sizeof *l.flips)};
+    MDB_txn *txn;
     assert_int_equal(store_open(&s, b->log, true, &why), 0);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        struct place place = place_of(&s, kinds[i].db, kinds[i].key);
-        for (size_t at = 0; at < place.size; at += kinds[i].step)
-            l.flips[l.n++] = (struct flip){place.at + (off_t)at, at % 8, kinds[i].position};
-    }
-    /* a part's entry has no value: its key is behind the head of the node that ends with it */
-    struct place place = place_of(&s, DB_PARTS, slice_of(part, sizeof part));
-    for (off_t at = 1; at <= PART_KEY; at++)
-        l.flips[l.n++] = (struct flip){place.at - at, (unsigned)at % 8, parted};
+    assert_int_equal(store_begin(&s, MDB_RDONLY, &txn), 0);
+    list_entries(&l, b, &s, txn);
+    list_runs(&l, &s, txn);
+    mdb_txn_abort(txn);
     store_close(&s);
     struct series done = try_all(b, next_of_list, &l);
     print_message("%zu flips: %zu named by their position, %zu refused at the start\n", done.done,

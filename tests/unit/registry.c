@@ -37,7 +37,7 @@ static int put_founded(struct registry *r)
 
     for (size_t i = 0; i < 8; i++)
         keys[i][0] = (uint8_t)(i + 1);
-    founded.format = 1;
+    founded.format = 2;
     founded.log = "chancery.example/main";
     founded.log_key = (ProtobufCBinaryData){KEY_SIZE, keys[0]};
     founded.server_key = (ProtobufCBinaryData){KEY_SIZE, keys[1]};

@@ -105,21 +105,31 @@ static void on_closed(void *arg)
     ((struct world *)arg)->open--;
 }
 
-static struct chancery *client_new(struct world *w, const char *seat)
+/* `keep_bytes` 0: nothing is kept. */
+static struct chancery *client_keeping(struct world *w, const char *seat, uint64_t keep_bytes)
 {
     char *key = mem_printf("%s/keys/%s.key", w->dir, seat), why[256];
+    char *keep = mem_printf("%s/%s.keep", w->dir, seat);
     struct chancery *c;
     struct chancery_options options = {.endpoint = w->settings.endpoint,
                                        .server_key = w->settings.server_key,
                                        .key_file = key,
                                        .log = w->settings.log,
+                                       .keep_dir = keep_bytes ? keep : NULL,
+                                       .keep_bytes = keep_bytes,
                                        .software = "test"};
 
     if (chancery_open(&c, &w->loop, &options, why) != 0)
         fail_msg("%s", why);
     w->open++;
     mem_free(key);
+    mem_free(keep);
     return c;
+}
+
+static struct chancery *client_new(struct world *w, const char *seat)
+{
+    return client_keeping(w, seat, 0);
 }
 
 static void client_free(struct world *w, struct chancery *c)
@@ -299,6 +309,78 @@ static void what_no_rule_allows_is_refused(void **unused)
     world_free(w);
 }
 
+/* ---- receipts ---- */
+
+struct receipts_seen {
+    uint64_t first, last;
+    size_t n;
+};
+
+static int on_receipt(void *arg, const struct chancery_receipt *receipt)
+{
+    struct receipts_seen *seen = arg;
+
+    seen->first = seen->n ? seen->first : receipt->record.position;
+    assert_true(receipt->record.position > seen->last);
+    seen->last = receipt->record.position;
+    seen->n++;
+    return 0;
+}
+
+static struct receipts_seen receipts_of(struct world *w, const char *seat)
+{
+    struct receipts_seen seen = {0};
+    char *keep = mem_printf("%s/%s.keep", w->dir, seat), why[256];
+
+    if (chancery_receipts_each(keep, on_receipt, &seen, why) != 0)
+        fail_msg("%s", why);
+    mem_free(keep);
+    return seen;
+}
+
+static void each_event_recorded_has_its_receipt(void **unused)
+{
+    struct world *w = world_new();
+    struct chancery *c = client_keeping(w, "officer", 1 << 30);
+
+    (void)unused;
+    for (uint64_t i = 0; i < EVENTS; i++)
+        publish_part(w, c, i, NULL);
+    for (size_t at = 20; at < EVENTS; at += 100) {
+        while (w->recorded < at)
+            turn(w);
+        assert_true(receipts_of(w, "officer").n >= w->recorded);
+        broker_kill(w, SIGKILL);
+        broker_start(w);
+    }
+    until_recorded(w, EVENTS);
+    struct receipts_seen seen = receipts_of(w, "officer");
+    assert_int_equal(seen.n, EVENTS);
+    assert_int_equal(seen.last, w->position);
+    client_free(w, c);
+    world_free(w);
+}
+
+static void old_receipts_go_once_a_checkpoint_covers_them(void **unused)
+{
+    struct world *w = world_new();
+    struct chancery *c = client_keeping(w, "officer", 64 * 1024);
+
+    (void)unused;
+    for (uint64_t i = 0; i < EVENTS; i++)
+        publish_part(w, c, i, NULL);
+    until_recorded(w, EVENTS);
+    struct receipts_seen seen = receipts_of(w, "officer");
+    assert_int_equal(seen.last, w->position);
+    while (receipts_of(w, "officer").n >= EVENTS / 2) /* some 500 bytes each: half is too much */
+        turn(w);
+    seen = receipts_of(w, "officer");
+    assert_true(seen.n > EVENTS / 8);
+    assert_int_equal(seen.last, w->position);
+    client_free(w, c);
+    world_free(w);
+}
+
 /* ---- questions ---- */
 
 static void on_question(void *arg, const struct chancery_question *q)
@@ -464,6 +546,8 @@ int main(void)
         cmocka_unit_test(a_broker_killed_again_and_again_loses_and_repeats_nothing),
         cmocka_unit_test(two_processes_of_a_seat_get_all_their_events_recorded),
         cmocka_unit_test(what_no_rule_allows_is_refused),
+        cmocka_unit_test(each_event_recorded_has_its_receipt),
+        cmocka_unit_test(old_receipts_go_once_a_checkpoint_covers_them),
         cmocka_unit_test(a_question_is_answered_by_whoever_offers_the_service),
         cmocka_unit_test(a_part_goes_there_and_back),
         cmocka_unit_test(head_status_and_tail_are_told),
