@@ -14,6 +14,7 @@
 #include "broker/journal_inside.h"
 #include "broker/verify.h"
 #include "lib/err.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 
 uint64_t journal_head(const struct journal *j)
@@ -96,6 +97,19 @@ uint64_t journal_size_on_disk(const struct journal *j)
     mdb_filehandle_t fd;
 
     return mdb_env_get_fd(j->store.env, &fd) == 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+int journal_copy(struct journal *j, int fd)
+{
+    return mdb_env_copyfd2(j->store.env, fd, 0) == 0 ? 0 : ERR_IO;
+}
+
+void journal_sweep(struct journal *j)
+{
+    int dead = 0;
+
+    if (mdb_reader_check(j->store.env, &dead) == 0 && dead)
+        log_info("journal: readers that died are forgotten readers=%d", dead);
 }
 
 /* ---- making a log ---- */
@@ -500,6 +514,32 @@ int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint
     mdb_cursor_close(cursor);
     mdb_txn_abort(txn);
     return err;
+}
+
+int journal_each_part(struct journal *j, int (*each)(void *arg, const struct hash *part), void *arg)
+{
+    struct hash last = {0};
+    bool any = false;
+    MDB_txn *txn = NULL;
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    int err = journal_begin(j, &txn), stop = 0;
+
+    if (err == 0)
+        err = store_error(store_cursor(&j->store, txn, DB_PARTS, &cursor));
+    while (err == 0 && stop == 0 &&
+           (err = store_error(store_step(cursor, &key, &value, MDB_NEXT))) == 0) {
+        if (key.mv_size != PART_KEY) {
+            err = ERR_DAMAGED;
+        } else if (!any || memcmp(last.bytes, key.mv_data, HASH_SIZE) != 0) {
+            any = true;
+            memcpy(last.bytes, key.mv_data, HASH_SIZE);
+            stop = each(arg, &last);
+        }
+    }
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    return stop ? stop : err == ERR_NOT_FOUND ? 0 : err;
 }
 
 int journal_stored_hash(void *journal, uint64_t stored_index, struct hash *out)

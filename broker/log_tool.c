@@ -5,8 +5,11 @@
  *   head DIR [--json]      how many records, and the root of their tree
  *   records DIR            packed Core__Record messages, each behind its size (u32, big-endian)
  *   ls DIR --json          a line of JSON a record
+ *   backup DIR FILE        log, parts and checkpoint in one file
+ *   backup --verify FILE   unpacks it, and verifies what came out
+ *   restore FILE DIR       into a directory of its own
  *
- * The log must not be in use.
+ * A log that a broker has open is read as it is at that moment.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 
 #include "broker/journal.h"
+#include "broker/log_backup.h"
 #include "broker/log_verify.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -25,9 +29,9 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { ARENA_CAP = 4 * 1024 * 1024, READ_TURN = 1024 };
 
 struct options {
-    const char *dir, *stream;
+    const char *dir, *second, *stream; /* the arguments, and --stream */
     uint64_t from, until;
-    bool json;
+    bool json, verify;
 };
 
 static int open_log(struct journal **j, const struct options *o)
@@ -180,17 +184,41 @@ static int verify(const struct options *o)
 
 /* ---- */
 
+static int backup(const struct options *o)
+{
+    return log_backup(o->dir, o->second, o->json);
+}
+
+static int backup_check(const struct options *o)
+{
+    return log_backup_verify(o->dir, o->json);
+}
+
+static int restore(const struct options *o)
+{
+    return log_restore(o->dir, o->second, o->json);
+}
+
 static const struct {
     const char *name;
+    bool verify; /* with --verify */
+    int arguments;
     int (*run)(const struct options *o);
-} verbs[] = {{"verify", verify}, {"head", head}, {"records", records}, {"ls", list}};
+} verbs[] = {
+    {"verify", false, 1, verify},   {"head", false, 1, head},     {"records", false, 1, records},
+    {"ls", false, 1, list},         {"backup", false, 2, backup}, {"backup", true, 1, backup_check},
+    {"restore", false, 2, restore},
+};
 
 static int usage(void)
 {
     fputs("usage: chancery-log verify DIR [--json]\n"
           "       chancery-log head DIR [--json]\n"
           "       chancery-log records DIR [--from N] [--until N] [--stream PATTERN]\n"
-          "       chancery-log ls DIR --json [--from N] [--until N] [--stream PATTERN]\n",
+          "       chancery-log ls DIR --json [--from N] [--until N] [--stream PATTERN]\n"
+          "       chancery-log backup DIR FILE [--json]\n"
+          "       chancery-log backup --verify FILE [--json]\n"
+          "       chancery-log restore FILE DIR [--json]\n",
           stderr);
     return EXIT_USAGE;
 }
@@ -207,11 +235,9 @@ static bool number(uint64_t *out, const char *text)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"from", required_argument, NULL, 'f'},
-        {"until", required_argument, NULL, 'u'},
-        {"stream", required_argument, NULL, 's'},
-        {NULL, 0, NULL, 0},
+        {"json", no_argument, NULL, 'j'},        {"from", required_argument, NULL, 'f'},
+        {"until", required_argument, NULL, 'u'}, {"stream", required_argument, NULL, 's'},
+        {"verify", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
     };
     struct options o = {.from = 1, .until = UINT64_MAX};
     bool good = true;
@@ -219,6 +245,8 @@ int main(int argc, char **argv)
     for (int c; good && (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
         if (c == 'j')
             o.json = true;
+        else if (c == 'v')
+            o.verify = true;
         else if (c == 'f')
             good = number(&o.from, optarg);
         else if (c == 'u')
@@ -227,11 +255,13 @@ int main(int argc, char **argv)
             o.stream = optarg;
         else
             good = false;
-    if (!good || argc - optind != 2)
+    if (!good || argc - optind < 2)
         return usage();
     o.dir = argv[optind + 1];
+    o.second = argv[optind + 2];
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (strcmp(argv[optind], verbs[i].name) == 0)
+        if (strcmp(argv[optind], verbs[i].name) == 0 && verbs[i].verify == o.verify &&
+            argc - optind - 1 == verbs[i].arguments)
             return verbs[i].run(&o);
     return usage();
 }

@@ -477,7 +477,8 @@ static void on_assertion(MDB_env *env, const char *text)
 
 static int env_open(struct store *s, const char *dir)
 {
-    unsigned flags = MDB_NOTLS | (s->read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
+    unsigned flags =
+        MDB_NOTLS | (s->read_only ? MDB_RDONLY : 0) | (s->read_only && !s->live ? MDB_NOLOCK : 0);
     int rc = mdb_env_create(&s->env);
 
     if (rc == 0)
@@ -575,7 +576,8 @@ static int file_system_check(const char *dir, struct buf *why)
     return 0;
 }
 
-/* One owner, or any number of tools that only read; the lock ends with the process. */
+/* One owner, or any number of tools that only read; the lock ends with the process.  A tool also
+ * reads beside an owner: it sees the log as it is when a transaction begins. */
 static int owner_lock(struct store *s, const char *dir, struct buf *why)
 {
     char *file = mem_printf("%s/owner", dir);
@@ -586,12 +588,16 @@ static int owner_lock(struct store *s, const char *dir, struct buf *why)
         buf_printf(why, "%s: %s", file, strerror(errno));
         err = ERR_IO;
     } else if (s->owner >= 0 && flock(s->owner, (s->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+        s->live = s->read_only && errno == EWOULDBLOCK;
+        if (s->live)
+            goto out;
         buf_printf(why,
                    "%s: another process has the log open; stop it, or work on a copy that was "
                    "made while it was stopped",
                    dir);
         err = errno == EWOULDBLOCK ? ERR_OWNED : ERR_IO;
     }
+out:
     mem_free(file);
     return err;
 }
@@ -614,7 +620,7 @@ struct lmdb_head {
     } dbs[2];
     uint64_t last_page, transaction;
 };
-enum { LMDB_META = 0x08, LMDB_DEPTH = 32 };
+enum { LMDB_META = 0x08, LMDB_DEPTH = 32, HEADS_TRIES = 1000 };
 
 static bool head_sound(const struct lmdb_head *h, uint64_t number)
 {
@@ -641,17 +647,28 @@ static bool heads_read(int fd, struct lmdb_head heads[2])
            heads[newer].last_page >= heads[!newer].last_page;
 }
 
-static int file_check(const char *dir, struct buf *why)
+/* An owner may write between the two. */
+static bool heads_read_at_last(const struct store *s, int fd, struct lmdb_head heads[2])
+{
+    bool sound = heads_read(fd, heads);
+
+    for (int tries = 1; s->live && !sound && tries < HEADS_TRIES; tries++)
+        sound = heads_read(fd, heads);
+    return sound;
+}
+
+static int file_check(const struct store *s, const char *dir, struct buf *why)
 {
     char *file = mem_printf("%s/data.mdb", dir);
     int err = 0, fd = open(file, O_RDONLY | O_CLOEXEC);
     struct stat st;
     struct lmdb_head heads[2];
+    bool sound = fd >= 0 && heads_read_at_last(s, fd, heads);
 
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    if (fd < 0 || fstat(fd, &st) != 0) { /* its size behind its head: an owner makes it longer */
         err = errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
         buf_printf(why, "%s: %s", file, strerror(errno));
-    } else if (!heads_read(fd, heads)) {
+    } else if (!sound) {
         buf_printf(why, "%s: its head is damaged; restore the log from a copy", file);
         err = ERR_DAMAGED;
     } else {
@@ -738,7 +755,7 @@ int store_open(struct store *s, const char *dir, bool read_only, struct buf *why
     if (err == 0)
         err = owner_lock(s, dir, why);
     if (err == 0)
-        err = file_check(dir, why);
+        err = file_check(s, dir, why);
     if (err == 0)
         err = env_load(s, dir, why);
     if (err)

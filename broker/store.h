@@ -61,6 +61,7 @@ struct store {
     MDB_dbi dbi[DB_COUNT];
     int owner; /* descriptor that holds the lock; -1 none */
     bool read_only;
+    bool live;        /* read beside a process that owns it, as LMDB's table of readers allows */
     uint64_t founded; /* records that journal_create wrote */
 };
 
