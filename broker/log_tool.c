@@ -25,6 +25,7 @@
 #include "broker/journal.h"
 #include "broker/parts.h"
 #include "broker/registry.h"
+#include "broker/succession.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -198,10 +199,22 @@ static void fold(struct verifying *v, uint64_t position, const struct event *e)
     char text[256] = "";
     int err = registry_check(v->registry, e->envelope->type, e->payload, &field, text);
 
+    if (err == 0 && strcmp(e->envelope->type, core__log_succeeded__descriptor.name) == 0)
+        err = succession_check(v->journal, position, e->payload, text);
     if (err)
         on_finding(v, position, "registry", text);
     else
         registry_fold(v->registry, position, e->envelope->type, e->payload);
+}
+
+/* Made for this log, or taken back from one that it goes on from. */
+static void check_log(struct verifying *v, uint64_t position, const struct event *e)
+{
+    const char *log = e->envelope->log, *own = registry_log(v->registry);
+
+    if (own && strcmp(log, own) != 0 &&
+        !(registry_returning(v->registry) && registry_predecessor(v->registry, log)))
+        on_finding(v, position, "log", "its envelope was made for another log");
 }
 
 static int on_record(void *arg, const struct journal_record *record)
@@ -221,6 +234,7 @@ static int on_record(void *arg, const struct journal_record *record)
     check_signature(v, record->position, &e);
     if (registry && record->position != 1)
         fold(v, record->position, &e);
+    check_log(v, record->position, &e);
     check_parts(v, record->position, e.envelope);
     return 0;
 }
@@ -241,7 +255,9 @@ static int read_vkey(const char *dir, char name[ORIGIN_SIZE], uint8_t public_key
 
 static void check_checkpoint(struct verifying *v)
 {
-    const Core__LogFounded *founded = registry_founded(v->registry);
+    size_t n;
+    const struct predecessor *before = registry_predecessors(v->registry, &n);
+    const char *log = registry_log(v->registry);
     char name[ORIGIN_SIZE];
     uint8_t key[KEY_SIZE];
     struct checkpoint c;
@@ -252,9 +268,10 @@ static void check_checkpoint(struct verifying *v)
         on_finding(v, 0, "log.vkey", err_text(err));
         return;
     }
-    if (founded && (strcmp(founded->log, name) != 0 || founded->log_key.len != KEY_SIZE ||
-                    memcmp(founded->log_key.data, key, KEY_SIZE) != 0))
-        on_finding(v, 1, "log.vkey", "is not the name and key that the log was founded with");
+    if (log &&
+        (strcmp(log, name) != 0 || memcmp(registry_log_key(v->registry), key, KEY_SIZE) != 0))
+        on_finding(v, n ? before[n - 1].position + 1 : 1, "log.vkey",
+                   "is not the name and key that the log has");
     err = checkpoint_read(v->options->dir, name, key, &c, NULL);
     if (err && err != ERR_NOT_FOUND)
         on_finding(v, 0, "checkpoint", err_text(err));
