@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -290,6 +291,17 @@ static void on_prepare(uv_prepare_t *prepare)
         close_all(b);
 }
 
+/* The process's group may knock at a socket's file; the mode of its directory says who gets there.
+ */
+static int bind_door(void *router, const char *endpoint)
+{
+    mode_t before = umask(007);
+    int rc = zmq_bind(router, endpoint);
+
+    umask(before);
+    return rc;
+}
+
 static int open_door(struct broker *b, struct buf *why)
 {
     char bound[256];
@@ -305,7 +317,7 @@ static int open_door(struct broker *b, struct buf *why)
     zsock_open(&b->socket, b->loop, router, RECEIVE_BUDGET, on_receive, b);
     zsock_pause(b->socket, 1);
     peers_socket(b->peers, b->socket);
-    if (zmq_bind(router, b->own.listen) != 0 ||
+    if (bind_door(router, b->own.listen) != 0 ||
         zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
         buf_printf(why, "cannot listen on %s: %s", b->own.listen, zmq_strerror(zmq_errno()));
         return ERR_IO;
@@ -351,6 +363,7 @@ static void start_handles(struct broker *b)
     b->tick.data = b->retry.data = b->prepare.data = b;
     uv_timer_start(&b->tick, on_tick, TICK, TICK);
     uv_prepare_start(&b->prepare, on_prepare);
+    watchdog_start(&b->watchdog, b->loop, status_watchdog, b);
 }
 
 int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct buf *why)
@@ -372,6 +385,7 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
         b->refusals.total = 0; /* the self-test's stranger */
         refusals_clear(&b->refusals);
         zsock_pause(b->socket, 0);
+        status_ready(b);
         log_info("broker: ready log=%s head=%llu endpoint=%s seat=%s", b->log,
                  (unsigned long long)journal_head(b->journal), b->own.listen, b->seat);
     } else if (b->prepare.data) {
@@ -388,6 +402,7 @@ void broker_stop(struct broker *b)
     if (b->stopping)
         return;
     log_info("broker: stopping");
+    notify_say("STOPPING=1\nSTATUS=stopping");
     record_refusals(b);
     b->stopping = true;
 }
@@ -410,6 +425,7 @@ static void close_all(struct broker *b)
     uv_close((uv_handle_t *)&b->tick, NULL);
     uv_close((uv_handle_t *)&b->retry, NULL);
     uv_close((uv_handle_t *)&b->prepare, NULL);
+    watchdog_stop(&b->watchdog);
 }
 
 void broker_free(struct broker *b)

@@ -26,7 +26,7 @@ enum { EXIT_USAGE = 2, SEATS = 6 };
 
 struct plan { /* what the command line asks for */
     const char *dir, *log, *party, *party_name, *office, *seat;
-    const char *smtp, *mail_from, *mail_to;
+    const char *smtp, *mail_from, *mail_to, *config;
     bool exercise;
 };
 
@@ -96,6 +96,7 @@ static int usage(FILE *out, int status)
     fputs("usage: chancery init DIR [--log NAME] [--party ID] [--party-name TEXT]\n"
           "                         [--office ID] [--seat ID] [--exercise]\n"
           "                         [--smtp URL --mail-from ADDRESS --mail-to ADDRESSES]\n"
+          "                         [--config FILE]\n"
           "\n"
           "Founds an instance in DIR: its log, keys, seats, rules and chancery.conf.\n"
           "  --log NAME        name of the log, the origin of its checkpoints\n"
@@ -106,7 +107,8 @@ static int usage(FILE *out, int status)
           "  --seat ID         seat of the first user (default officer)\n"
           "  --exercise        a log for exercises: nothing in it is ACTUAL\n"
           "  --smtp URL        server that takes alerts (default: no alerts), smtp://host:port\n"
-          "  --mail-from, --mail-to   who sends them and who gets them\n",
+          "  --mail-from, --mail-to   who sends them and who gets them\n"
+          "  --config FILE     where the settings go; DIR/chancery.conf is then a link to FILE\n",
           out);
     return status;
 }
@@ -114,22 +116,18 @@ static int usage(FILE *out, int status)
 static bool plan_read(struct plan *plan, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"log", required_argument, NULL, 'l'},
-        {"party", required_argument, NULL, 'p'},
-        {"party-name", required_argument, NULL, 'n'},
-        {"office", required_argument, NULL, 'o'},
-        {"seat", required_argument, NULL, 's'},
-        {"exercise", no_argument, NULL, 'x'},
-        {"smtp", required_argument, NULL, 'm'},
-        {"mail-from", required_argument, NULL, 'f'},
-        {"mail-to", required_argument, NULL, 't'},
-        {"dir", required_argument, NULL, 'd'},
-        {0},
+        {"log", required_argument, NULL, 'l'},        {"party", required_argument, NULL, 'p'},
+        {"party-name", required_argument, NULL, 'n'}, {"office", required_argument, NULL, 'o'},
+        {"seat", required_argument, NULL, 's'},       {"exercise", no_argument, NULL, 'x'},
+        {"smtp", required_argument, NULL, 'm'},       {"mail-from", required_argument, NULL, 'f'},
+        {"mail-to", required_argument, NULL, 't'},    {"config", required_argument, NULL, 'c'},
+        {"dir", required_argument, NULL, 'd'},        {0},
     };
     const char **values[128] = {
         ['l'] = &plan->log,       ['p'] = &plan->party,   ['n'] = &plan->party_name,
         ['o'] = &plan->office,    ['s'] = &plan->seat,    ['m'] = &plan->smtp,
-        ['f'] = &plan->mail_from, ['t'] = &plan->mail_to, ['d'] = &plan->dir,
+        ['f'] = &plan->mail_from, ['t'] = &plan->mail_to, ['c'] = &plan->config,
+        ['d'] = &plan->dir,
     };
     int c;
 
@@ -349,9 +347,8 @@ static void records_make(struct founding *f, const struct seat_row seats[])
 
 /* ---- files ---- */
 
-static int file_write(const char *dir, const char *name, mode_t mode, struct slice content)
+static int file_write(const char *path, mode_t mode, struct slice content)
 {
-    char *path = mem_printf("%s/%s", dir, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     bool ok =
         fd >= 0 && write(fd, content.data, content.size) == (ssize_t)content.size && fsync(fd) == 0;
@@ -360,7 +357,6 @@ static int file_write(const char *dir, const char *name, mode_t mode, struct sli
         ok = false;
     if (!ok)
         fprintf(stderr, "init: cannot write %s: %s\n", path, strerror(errno));
-    mem_free(path);
     return ok ? 0 : ERR_IO;
 }
 
@@ -407,8 +403,29 @@ static int vkey_write(const struct founding *f)
 
     note_vkey(&vkey, f->log_key.name, f->log_key.public_key);
     buf_add_byte(&vkey, '\n');
-    int rc = file_write(f->plan->dir, "log.vkey", 0644, slice_buf(&vkey));
+    char *path = mem_printf("%s/log.vkey", f->plan->dir);
+    int rc = file_write(path, 0644, slice_buf(&vkey));
+    mem_free(path);
     buf_free(&vkey);
+    return rc;
+}
+
+/* DIR/chancery.conf: the file, or a link to the one that --config names. */
+static int conf_place(const struct plan *plan, struct slice conf)
+{
+    char *path = mem_printf("%s/chancery.conf", plan->dir);
+    char *real = NULL;
+    int rc = file_write(plan->config ? plan->config : path, 0600, conf);
+
+    if (rc == 0 && plan->config) {
+        real = realpath(plan->config, NULL);
+        if (!real || symlink(real, path) != 0) {
+            fprintf(stderr, "init: cannot link %s: %s\n", path, strerror(errno));
+            rc = ERR_IO;
+        }
+    }
+    free(real);
+    mem_free(path);
     return rc;
 }
 
@@ -420,10 +437,12 @@ static int conf_write(const struct founding *f)
 
     hex_encode(server_key, f->keys[1].curve_public, KEY_SIZE);
     buf_printf(&conf,
-               "; settings of this instance; see chancery(1)\n"
+               "; settings of this instance; see chancery.conf(5)\n"
                "[log]\nname = %s\n\n"
                "[connection]\nendpoint = ipc://run/broker.sock\nserver-key = %s\n\n"
-               "[up]\nprocesses = broker embargo sanctions%s\n\n"
+               "[up]\nprocesses = broker embargo sanctions%s\n"
+               "; a process of your own: its name in the line above, and for the name tally\n"
+               "; [process tally]\n; program = /usr/local/bin/tally\n; seat = tally\n\n"
                "[broker]\nseat = broker\n\n[embargo]\nseat = embargo\n\n"
                "[sanctions]\nseat = sanctions\n\n[terminal]\nseat = %s\n",
                plan->log, server_key, plan->smtp ? " alert" : "", plan->seat);
@@ -434,7 +453,7 @@ static int conf_write(const struct founding *f)
                    plan->smtp, plan->mail_from,
                    strncmp(plan->smtp, "smtp://127.0.0.1", 16) == 0 ? "none" : "required",
                    plan->mail_to);
-    int rc = file_write(plan->dir, "chancery.conf", 0600, slice_buf(&conf));
+    int rc = conf_place(plan, slice_buf(&conf));
     buf_free(&conf);
     return rc;
 }
@@ -509,7 +528,6 @@ int main(int argc, char **argv)
 {
     struct plan plan = {
         .log = "chancery.example/main", .party = "QMA", .office = "secretariat", .seat = "officer"};
-    struct founding *f = mem_new(sizeof *f);
 
     umask(077);
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
@@ -518,6 +536,7 @@ int main(int argc, char **argv)
         return usage(stderr, EXIT_USAGE);
     if (!plan_check(&plan))
         return EXIT_USAGE;
+    struct founding *f = mem_new(sizeof *f);
     f->plan = &plan;
     f->registry = registry_new();
     int rc = found(f);

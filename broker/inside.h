@@ -14,6 +14,7 @@
 #include "broker/guard.h"
 #include "broker/signer.h"
 #include "broker/zap.h"
+#include "lib/notify.h"
 #include "lib/settings.h"
 
 enum { PROTOCOL = 1 };
@@ -28,6 +29,7 @@ struct broker {
     uv_loop_t *loop;
     uv_timer_t tick, retry;
     uv_prepare_t prepare;
+    struct watchdog watchdog;
     struct settings settings;
     struct broker_settings own;
     struct seat_key key;
@@ -50,6 +52,7 @@ struct broker {
     char seat[65]; /* the broker's */
     bool exercise, full, jump_told, paused, stopping, closed;
     uint64_t ticks, disk_free;
+    uint64_t commits; /* at the watchdog's last look */
     int64_t started, audited, expired;
 };
 
@@ -75,6 +78,10 @@ void broker_sweep(struct broker *b); /* those who are gone leave */
  * loop yet.  0 or a negative err with a sentence in `why`. */
 int broker_read(struct broker *b, const char *config, struct buf *why);
 void broker_settings_clear(struct broker_settings *own);
+
+/* status.c: READY to the service manager, and whether the log is alive. */
+void status_ready(struct broker *b);
+bool status_watchdog(void *arg, struct buf *status);
 
 void handle_frame(const struct call *c); /* of a session; all but Hello */
 void handle_hello(struct broker *b, const struct sender *from, struct peer *before,

@@ -103,9 +103,11 @@ int journal_stored_hash(void *journal, uint64_t stored_index, struct hash *out);
 
 uint64_t journal_size_on_disk(const struct journal *j); /* bytes */
 
-/* What verify finds; called for each finding in order of position (0 = of no record). */
+/* What verify finds, as it finds it: of which record (0 = of none), in what, and a sentence. */
 typedef void journal_finding(void *arg, uint64_t position, const char *what, const char *text);
-typedef void journal_progress(void *arg, uint64_t done, uint64_t of);
+/* Before each step: what it looks at, at which record or behind whose entry, of how many records.
+ * Reading a damaged file may end the process; who watches from another then knows where. */
+typedef void journal_progress(void *arg, const char *what, uint64_t position, uint64_t of);
 /* Reads everything there is and recomputes every index, tail and tree node from the records,
  * comparing both ways.  `each` (may be NULL) gets every sound record.  0 or the first error; how
  * many findings in `*findings`. */

@@ -106,6 +106,13 @@ static int64_t now_of(struct publishing *p)
     return now;
 }
 
+static void doubt(const char *what, int err)
+{
+    log_error("publish: %s (%s): stopping without an answer; restart the broker", what,
+              err_code(err));
+    _exit(EXIT_DOUBT);
+}
+
 /* ---- a request, and its end ---- */
 
 static struct request *request_new(struct publishing *p, const struct peer *peer, uint64_t ref,
@@ -371,6 +378,17 @@ void publish_own(struct publishing *p, const struct seat *seat, struct arena **a
     verify(r);
 }
 
+void publish_pulse(struct publishing *p)
+{
+    struct arena *arena = publish_arena(p);
+    struct request *r = request_new(p, NULL, 0, &arena, 0);
+
+    assert(r); /* the arena has room: its cap is many times a frame */
+    r->ready = true;
+    enqueue(r);
+    pump(p);
+}
+
 /* ---- admit ---- */
 
 static bool closes_batch(const struct request *r)
@@ -465,6 +483,9 @@ static void pump(struct publishing *p)
         struct refusal why = {0};
 
         int rc = admit(r, &why);
+        if (rc == ERR_IO ||
+            rc == ERR_DAMAGED) /* it may be recorded: a refusal would say it is not */
+            doubt("the log cannot be read", rc);
         if (rc == 0) {
             rc = append(r);
             if (rc == ERR_BUSY)
@@ -483,13 +504,6 @@ void publish_go_on(struct publishing *p)
 }
 
 /* ---- acknowledge ---- */
-
-static void doubt(const char *what, int err)
-{
-    log_error("publish: %s (%s): stopping without an answer; restart the broker", what,
-              err_code(err));
-    _exit(EXIT_DOUBT);
-}
 
 static int take_received(void *arg, const struct journal_record *rec)
 {

@@ -41,6 +41,10 @@ void publish_tail(struct publishing *p, struct peer *peer, uint64_t ref, struct 
 void publish_own(struct publishing *p, const struct seat *seat, struct arena **arena,
                  const Core__Publish *publish);
 
+/* An empty batch by the same way, through the commit thread: publish_commits grows once it is back.
+ */
+void publish_pulse(struct publishing *p);
+
 struct arena *publish_arena(struct publishing *p); /* an empty one, perhaps used before */
 void publish_arena_back(struct publishing *p, struct arena *arena);
 

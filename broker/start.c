@@ -12,17 +12,20 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 
-static const struct conf_key keys[] = {
-    {"broker", "listen", CONF_STRING, offsetof(struct broker_settings, listen), NULL, 0, 0},
+const struct conf_key broker_keys[] = {
+    {"broker", "listen", CONF_STRING, offsetof(struct broker_settings, listen), NULL, 0, 0,
+     "Where the broker listens when that is not [connection] endpoint: ipc://PATH or "
+     "tcp://ADDRESS:PORT"},
     {"broker", "disk-reserve", CONF_SIZE, offsetof(struct broker_settings, disk_reserve), "64M", 0,
-     INT64_MAX},
+     INT64_MAX, "Free space on the log's file system below which publishing is refused"},
     {"broker", "quota-events", CONF_NUMBER, offsetof(struct broker_settings, quota_events),
-     "200000", 64, 10000000},
+     "200000", 64, 10000000, "Events that one seat may publish in a second"},
     {"broker", "quota-bytes", CONF_SIZE, offsetof(struct broker_settings, quota_bytes), "512M",
-     1048576, INT64_C(1) << 40},
+     1048576, INT64_C(1) << 40, "Bytes that one seat may publish in a second"},
     {"broker", "accept-clock", CONF_BOOL, offsetof(struct broker_settings, accept_clock), "no", 0,
-     0},
-    {NULL, NULL, CONF_STRING, 0, NULL, 0, 0},
+     0,
+     "With yes a clock that jumped is accepted once, at the next start: take it away afterwards"},
+    {0},
 };
 
 static int fold_registry(struct broker *b, struct buf *why)
@@ -90,7 +93,7 @@ static void resolve_listen(struct broker *b)
 
 static int read_settings(struct broker *b, const char *config, struct buf *why)
 {
-    int rc = settings_read(&b->settings, config, "broker", keys, &b->own, NULL, why);
+    int rc = settings_read(&b->settings, config, "broker", broker_keys, &b->own, NULL, why);
 
     if (rc == 0) {
         snprintf(b->seat, sizeof b->seat, "%s", b->settings.seat);
@@ -101,7 +104,7 @@ static int read_settings(struct broker *b, const char *config, struct buf *why)
 
 void broker_settings_clear(struct broker_settings *own)
 {
-    conf_clear(keys, "broker", own);
+    conf_clear(broker_keys, "broker", own);
 }
 
 int broker_read(struct broker *b, const char *config, struct buf *why)

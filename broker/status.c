@@ -1,8 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status.c - what the broker says of itself and of the seats that are connected */
+/* status.c - what the broker says of itself and of the seats that are connected: to a seat that
+ * asks, and to the service manager */
 #include "broker/inside.h"
 #include "lib/err.h"
 #include "lib/mem.h"
+
+/* ---- to the service manager ---- */
+
+static const char *halted(const struct broker *b)
+{
+    return b->guard.jumped ? err_code(ERR_CLOCK) : b->full ? err_code(ERR_FULL) : "";
+}
+
+void status_ready(struct broker *b)
+{
+    publish_pulse(b->publishing);
+    notify_say("READY=1\nSTATUS=%s: head %llu", b->log,
+               (unsigned long long)journal_head(b->journal));
+}
+
+/* The log is alive when a batch went through the commit thread and back since the last look: an
+ * empty one where nobody publishes.  A disk that does not answer keeps it, and a thread that hangs.
+ */
+bool status_watchdog(void *arg, struct buf *status)
+{
+    struct broker *b = arg;
+    uint64_t commits = publish_commits(b->publishing);
+    bool alive = commits != b->commits;
+
+    b->commits = commits;
+    if (publish_idle(b->publishing))
+        publish_pulse(b->publishing);
+    buf_printf(status, "%s: head %llu", b->log, (unsigned long long)journal_head(b->journal));
+    if (!alive)
+        buf_add_str(status, "; the log does not answer, look at its disk");
+    else if (halted(b)[0])
+        buf_printf(status, "; publishing is halted: %s", halted(b));
+    return alive;
+}
+
+/* ---- to a seat ---- */
 
 enum { STATUS_SEATS = 512 };
 
@@ -47,8 +84,8 @@ static void fill_status(struct status_of *s, Core__Status *status)
     status->disk_free = b->disk_free;
     status->n_seats = s->n;
     status->seats = s->list;
-    status->publishing = !b->full && !b->guard.jumped;
-    status->halted = b->guard.jumped ? err_code(ERR_CLOCK) : b->full ? err_code(ERR_FULL) : "";
+    status->halted = halted(b);
+    status->publishing = !status->halted[0];
 }
 
 void handle_get_status(const struct call *c)

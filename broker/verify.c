@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two passes.  Over the records: each is read by its key and by the walk, its checksum and event
  * are checked, and what must stand in each index is looked up.  Over the indexes: whatever stands
- * there must have been looked up in the first pass, so it is counted.  Findings are kept, then told
- * in order of position.
+ * there must have been looked up in the first pass, so it is counted.
  */
 #include "broker/verify.h"
 
@@ -10,21 +9,13 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "broker/names.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 
-enum { FINDINGS_KEPT = 1000, ARENA_CAP = 4 * 1024 * 1024, PROGRESS_EACH = 256 };
-
-struct found {
-    uint64_t position;
-    const char *what;
-    char *text;
-    size_t order;
-};
+enum { GAP_MOST = 1000, ARENA_CAP = 4 * 1024 * 1024 };
 
 struct verify {
     const struct store *store;
@@ -41,9 +32,10 @@ struct verify {
     int64_t received;
     uint64_t *damaged; /* positions, ascending */
     size_t n_damaged, damaged_capacity;
-    struct found *found;
-    size_t n_found;
-    uint64_t findings;
+    uint64_t records, findings; /* counted by LMDB; made */
+    journal_finding *finding;
+    journal_progress *progress;
+    void *arg;
 };
 
 /* ---- findings ---- */
@@ -57,34 +49,17 @@ static void found(struct verify *v, uint64_t position, const char *what, const c
     va_list args;
 
     v->findings++;
-    if (v->n_found == FINDINGS_KEPT)
-        return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    v->found[v->n_found] = (struct found){position, what, mem_str(text), v->n_found};
-    v->n_found++;
+    if (v->finding)
+        v->finding(v->arg, position, what, text);
 }
 
-static int found_compare(const void *a, const void *b)
+static void step(struct verify *v, const char *what, uint64_t position)
 {
-    const struct found *x = a, *y = b;
-
-    if (x->position != y->position)
-        return x->position < y->position ? -1 : 1;
-    return x->order < y->order ? -1 : 1;
-}
-
-static void found_tell(struct verify *v, journal_finding *finding, void *arg)
-{
-    qsort(v->found, v->n_found, sizeof *v->found, found_compare);
-    for (size_t i = 0; i < v->n_found; i++) {
-        if (finding)
-            finding(arg, v->found[i].position, v->found[i].what, v->found[i].text);
-        mem_free(v->found[i].text);
-    }
-    if (finding && v->findings > v->n_found)
-        finding(arg, 0, "findings", "there are more than are listed");
+    if (v->progress)
+        v->progress(v->arg, what, position, v->records);
 }
 
 /* A record that cannot be read cannot say what the indexes should hold for it. */
@@ -310,7 +285,7 @@ static bool record_check(struct verify *v, const struct journal_record *record)
 }
 
 static bool position_check(struct verify *v, struct store_run *blocks, uint64_t position,
-                           journal_each *each, void *arg)
+                           journal_each *each)
 {
     struct journal_record record;
     int err = store_run_record(blocks, position, &record);
@@ -321,12 +296,12 @@ static bool position_check(struct verify *v, struct store_run *blocks, uint64_t 
     if (!sound)
         damaged(v, position);
     tree_check(v, position, err ? NULL : &record);
-    return sound && each && each(arg, &record) != 0;
+    return sound && each && each(v->arg, &record) != 0;
 }
 
 static void gap_check(struct verify *v, uint64_t from, uint64_t until)
 {
-    if (until - from >= FINDINGS_KEPT) {
+    if (until - from >= GAP_MOST) {
         found(v, from, "record", "is missing, with all up to position %" PRIu64, until - 1);
         from = until;
     }
@@ -338,8 +313,7 @@ static void gap_check(struct verify *v, uint64_t from, uint64_t until)
 }
 
 /* The records of the block where the walk stands. */
-static void block_check(struct verify *v, struct store_run *blocks, journal_each **each,
-                        journal_progress *progress, void *arg, uint64_t last)
+static void block_check(struct verify *v, struct store_run *blocks, journal_each **each)
 {
     struct store_run lookup;
     uint64_t first = blocks->first, end = first + blocks->count;
@@ -350,9 +324,8 @@ static void block_check(struct verify *v, struct store_run *blocks, journal_each
     store_run_close(&lookup);
     for (uint64_t position = first; position < end; position++) {
         v->head = position;
-        if (progress && position % PROGRESS_EACH == 0)
-            progress(arg, position, last);
-        if (position_check(v, blocks, position, *each, arg))
+        step(v, "record", position);
+        if (position_check(v, blocks, position, *each))
             *each = NULL;
     }
 }
@@ -387,21 +360,25 @@ static uint64_t tree_leaves(struct verify *v)
     return low;
 }
 
-static void records_check(struct verify *v, journal_each *each, journal_progress *progress,
-                          void *arg)
+static void records_check(struct verify *v, journal_each *each)
 {
     struct store_run blocks;
     uint64_t last = last_position(v), torn = 0;
     int err = store_run_open(&blocks, v->store, v->txn, DB_EVENTS);
 
-    while (err == 0 && (err = store_run_next(&blocks)) != ERR_NOT_FOUND) {
+    v->records = last;
+    while (err == 0) {
+        step(v, "record", v->head + 1);
+        err = store_run_next(&blocks);
+        if (err == ERR_NOT_FOUND)
+            break;
         if (blocks.first <= v->head || (last && blocks.first > last)) {
             found(v, v->head + 1, "record", err ? "cannot be read" : "its place is taken");
             break;
         }
         if (err == 0) { /* else the next block, or the tree's end, tells what was in this one */
             gap_check(v, v->head + 1, blocks.first);
-            block_check(v, &blocks, &each, progress, arg, last);
+            block_check(v, &blocks, &each);
         }
         torn = err ? blocks.first : 0;
         err = 0;
@@ -411,8 +388,6 @@ static void records_check(struct verify *v, journal_each *each, journal_progress
         gap_check(v, v->head + 1, end + 1);
         v->head = end;
     }
-    if (progress)
-        progress(arg, v->head, v->head);
     store_run_close(&blocks);
 }
 
@@ -507,6 +482,7 @@ static uint64_t index_walk(struct verify *v, size_t index, bool name)
     while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = indexes[index].position(k, slice_of(value.mv_data, value.mv_size));
+        step(v, store_db_names[db], position);
         if (last.size && slice_compare(slice_buf(&last), k) >= 0 && !name)
             found(v, position, store_db_names[db], "its entry is out of order");
         buf_reset(&last);
@@ -606,33 +582,34 @@ static void verify_clear(struct verify *v)
     names_clear(&v->tails);
     mem_free(v->tail);
     mem_free(v->damaged);
-    mem_free(v->found);
     arena_free(v->arena);
 }
 
 int verify_store(const struct store *s, journal_each *each, journal_finding *finding,
                  journal_progress *progress, void *arg, uint64_t *findings)
 {
-    struct verify v = {.store = s};
+    struct verify v = {.store = s, .finding = finding, .progress = progress, .arg = arg};
 
     *findings = 0;
     if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &v.txn) != 0)
         return ERR_IO;
     v.received = INT64_MIN;
     v.arena = arena_new(ARENA_CAP);
-    v.found = mem_new(FINDINGS_KEPT * sizeof *v.found);
     int rc = store_run_open(&v.tree_runs, s, v.txn, DB_TREE);
     assert(rc == 0);
+    step(&v, "names", 0);
     names_load(&v);
-    records_check(&v, each, progress, arg);
+    records_check(&v, each);
+    step(&v, "names", 0);
     names_finish(&v);
     indexes_check(&v);
+    step(&v, "tree", 0);
     tree_end_check(&v);
+    step(&v, "tails", 0);
     tails_check(&v);
     store_run_close(&v.tree_runs);
     mdb_txn_abort(v.txn);
     *findings = v.findings;
-    found_tell(&v, finding, arg);
     verify_clear(&v);
     return *findings ? ERR_DAMAGED : 0;
 }

@@ -36,6 +36,8 @@ struct chancery_options {
                              Together they cover the oldest copy that a log may be restored from */
     const char *software; /* shown on status pages */
     int64_t give_up;      /* microseconds after which a publish becomes unknown; 0 = never */
+    bool patient; /* publishing waits while the broker takes nothing (log.full, clock.jump), for
+                     who has nothing else to do; otherwise it is refused */
 };
 
 /* 0, or the error with a sentence in `why` (may be NULL). Does not wait for the connection. */

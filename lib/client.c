@@ -550,6 +550,7 @@ int chancery_open(struct chancery **out, struct uv_loop_s *loop,
     c->log = mem_str(options->log);
     c->software = mem_str(options->software ? options->software : "");
     c->give_up = options->give_up > 0 ? (uint64_t)(options->give_up + 999) / 1000 : 0;
+    c->patient = options->patient;
     c->arena = arena_new(ARENA_CAP);
     if (rc == 0)
         rc = publishing_open(c, options, &text);

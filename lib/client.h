@@ -66,6 +66,7 @@ struct chancery {
     uint8_t server_key[KEY_SIZE];
     struct seat_key key;
     uint64_t give_up; /* ms; 0 = never */
+    bool patient;
 
     void *context;
     struct zsock *socket;

@@ -21,6 +21,7 @@ struct batch {
     struct buf frame; /* packed Publish; empty = not signed */
     bool is_answer;   /* deterministic: signed again at most once */
     bool in_doubt;    /* sent and not answered: it may be recorded */
+    bool halted;      /* refused while the broker took nothing */
     bool left;        /* by an earlier process */
     unsigned tries, busy;
     uint64_t deadline;             /* ms of the loop's clock; 0 = none */

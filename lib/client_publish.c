@@ -23,6 +23,7 @@ enum {
     TRIES_OF_ANSWER = 1,
     BUSY_PAUSE = 100, /* ms */
     BUSY_MOST = 60000 / BUSY_PAUSE,
+    HALT_PAUSE = 1000,
 };
 
 /* ---- what is in flight ---- */
@@ -314,6 +315,13 @@ static bool is_again(struct chancery *c, struct batch *b, int err, bool first)
 
     if (err == ERR_SEAT_ORDER)
         return !first || b->tries++ < most;
+    if (c->patient && (err == ERR_FULL || err == ERR_CLOCK)) {
+        if (!b->halted)
+            log_warn("client: publishing waits code=%s", err_code(err));
+        b->halted = true;
+        c->publishing.pause = uv_now(c->loop) + HALT_PAUSE;
+        return true;
+    }
     if (err != ERR_BUSY && err != ERR_QUOTA)
         return false;
     c->publishing.pause = uv_now(c->loop) + BUSY_PAUSE;

@@ -6,6 +6,8 @@ target_sources(test_vectors PRIVATE support/vectors.c)
 target_link_libraries(test_vectors PRIVATE PkgConfig::SODIUM)
 target_link_libraries(test_sign PRIVATE PkgConfig::CRYPTO)
 
+chancery_test(notify lib_notify)
+
 # the examples for other languages, checked without any code of ours
 add_test(NAME lib.vectors COMMAND ${PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/vectors.py
   ${CMAKE_SOURCE_DIR}/proto/vectors.json)

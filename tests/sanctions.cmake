@@ -2,6 +2,7 @@
 chancery_test(un adapter_sanctions)
 chancery_test(list adapter_sanctions PkgConfig::UTF8PROC)
 chancery_test(feed adapter_sanctions lib_worker)
+chancery_test(sandbox list_sandbox)
 
 add_executable(bench_un_parse EXCLUDE_FROM_ALL bench/un_parse.c)
 target_include_directories(bench_un_parse PRIVATE ${CMAKE_BINARY_DIR}/include/tests)

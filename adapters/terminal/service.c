@@ -64,25 +64,48 @@ struct failures {
     size_t n;
 };
 
+/* "embargo" of "embargo.out". */
+static int domain_size(const char *stream)
+{
+    const char *dot = strrchr(stream, '.');
+
+    return dot ? (int)(dot - stream) : (int)strlen(stream);
+}
+
+static void failures_drop(struct failures *f, const char *stream, uint64_t input)
+{
+    int size = domain_size(stream);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        const struct failure *at = &f->list[i];
+        if (at->input != input || domain_size(at->stream) != size ||
+            strncmp(at->stream, stream, (size_t)size) != 0)
+            f->list[kept++] = *at;
+    }
+    f->n = kept;
+}
+
+static void failures_add(struct failures *f, const char *stream, const Core__WorkerFailed *w)
+{
+    failures_drop(f, stream, w->input); /* asked for twice, it fails twice */
+    f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
+    struct failure *added = &f->list[f->n++];
+    *added = (struct failure){.input = w->input, .deaths = w->deaths};
+    snprintf(added->stream, sizeof added->stream, "%s", stream);
+    snprintf(added->type, sizeof added->type, "%s", w->type);
+}
+
+/* A retry that fails again has a WorkerFailed of its own, which names the same input. */
 static bool failures_gather(void *arg, const struct seen *seen)
 {
-    struct failures *f = arg;
+    const char *stream = seen->event.envelope->stream;
+    const void *body = seen->body;
 
-    if (seen->type == &core__worker_failed__descriptor && seen->body) {
-        const Core__WorkerFailed *w = (const void *)seen->body;
-        f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
-        struct failure *added = &f->list[f->n++];
-        *added = (struct failure){.input = w->input, .deaths = w->deaths};
-        snprintf(added->stream, sizeof added->stream, "%s", seen->event.envelope->stream);
-        snprintf(added->type, sizeof added->type, "%s", w->type);
-    } else if (seen->type == &core__retry_input__descriptor && seen->body) {
-        uint64_t input = ((const Core__RetryInput *)(const void *)seen->body)->input;
-        size_t kept = 0;
-        for (size_t i = 0; i < f->n; i++)
-            if (f->list[i].input != input)
-                f->list[kept++] = f->list[i];
-        f->n = kept;
-    }
+    if (seen->type == &core__worker_failed__descriptor && body)
+        failures_add(arg, stream, body);
+    else if (seen->type == &core__retry_input__descriptor && body)
+        failures_drop(arg, stream, ((const Core__RetryInput *)body)->input);
     return true;
 }
 
@@ -278,10 +301,9 @@ static int retry(struct session *s, const struct failure *f)
     Core__RetryInput request = CORE__RETRY_INPUT__INIT;
     struct retrying r = {0};
     char in[80];
-    const char *dot = strrchr(f->stream, '.');
 
     request.input = f->input;
-    snprintf(in, sizeof in, "%.*s.in", (int)(dot - f->stream), f->stream);
+    snprintf(in, sizeof in, "%.*s.in", domain_size(f->stream), f->stream);
     int rc = session_request(s, in, &request.base, NULL, &r.request);
     if (rc != DONE)
         return rc;

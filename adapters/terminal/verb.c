@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/man.h"
 #include "lib/mem.h"
 
 void complain(const char *format, ...)
@@ -76,13 +77,17 @@ static void help_all(FILE *out)
           out);
 }
 
-static void man_text(const char *s, FILE *out)
+static void man_configuration(FILE *out)
 {
-    for (; *s; s++) {
-        if (strchr("_*\\#.-", *s))
-            fputc('\\', out);
-        fputc(*s, out);
-    }
+    fputs("\n# CONFIGURATION\n\n_DIR_/chancery\\.conf serves all processes; a section or key that "
+          "nobody knows is an error with\nits file and line. *[up]* processes names what *chancery "
+          "up* starts, the broker first: for each name\nthe program chancery\\-NAME beside "
+          "*chancery*, or for one of your own what its section says, a path\n(relative to the "
+          "directory) and, for a worker, its seat:\n\n"
+          "```\n[up]\nprocesses = broker embargo sanctions tally\n\n"
+          "[process tally]\nprogram = /usr/local/bin/tally\nseat = tally\n```\n\n"
+          "It is run with \\-\\-config DIR, and again when it dies.\n",
+          out);
 }
 
 static void man(FILE *out)
@@ -112,8 +117,10 @@ static void man(FILE *out)
         fputs(".\n", out);
     }
     fputs("\n# EXIT STATUS\n\n0 ok, 1 failed, 2 usage, 3 the broker cannot be reached; "
-          "*list import* also 4:\nthe snapshot was set aside and waits for a person.\n\n"
-          "# ENVIRONMENT\n\n*CHANCERY_DIR*\n\tThe instance's directory where neither "
+          "*list import* also 4:\nthe snapshot was set aside and waits for a person.\n",
+          out);
+    man_configuration(out);
+    fputs("\n# ENVIRONMENT\n\n*CHANCERY_DIR*\n\tThe instance's directory where neither "
           "\\-\\-dir nor \\-\\-config is given.\n",
           out);
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """instance.py - a real instance for a test: founded, started, asked, killed, and gone at the end.
 
-BUILD_DIR names the build, SOURCE_DIR the source tree (set by ctest). A test is a function; run()
+BUILD_DIR names the build, PLAIN_DIR its programs without sanitizers, SOURCE_DIR the source tree (set by ctest). A test is a function; run()
 calls those of a module, prints a line each, and ends with "N passed, N failed, N skipped"."""
 import atexit
 import json
@@ -18,6 +18,7 @@ import traceback
 BUILD = os.environ["BUILD_DIR"]
 SOURCE = os.environ["SOURCE_DIR"]
 BIN = os.path.join(BUILD, "bin")
+PLAIN = os.environ.get("PLAIN_DIR", BIN)
 SHARED = os.path.join(SOURCE, "..", "shared")
 LONG = bool(os.environ.get("CHANCERY_LONG"))
 PATIENCE = 120  # seconds that a condition may take on a loaded machine before it counts as false
@@ -31,7 +32,12 @@ def tool(name):
     return os.path.join(BIN, name)
 
 
-def wait_for(what, condition, patience=PATIENCE):
+def plain(name):
+    """A program as it is released: of a build with sanitizers, its twin without."""
+    return os.path.join(PLAIN, name)
+
+
+def wait_for(what, condition, patience=PATIENCE, pause=0.02):
     """Polls until the condition gives something true, and returns it."""
     end = time.monotonic() + patience
     while True:
@@ -40,12 +46,12 @@ def wait_for(what, condition, patience=PATIENCE):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience} s for: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
-def scratch():
+def scratch(inside=None):
     """A fresh directory that goes away with the test."""
-    path = tempfile.mkdtemp(prefix="chancery-test-")
+    path = tempfile.mkdtemp(prefix="chancery-test-", dir=inside)
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
@@ -72,16 +78,8 @@ def snapshot(date, into):
     raise Skip(f"{name}.xz is not here")
 
 
-class Instance:
-    """DIR of its own; `up` runs what chancery.conf names."""
-
-    def __init__(self, *init_arguments):
-        self.root = scratch()
-        self.dir = os.path.join(self.root, "i")
-        self.conf = os.path.join(self.dir, "chancery.conf")
-        self.up_process = None
-        self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
-        atexit.register(self.down)
+class Commands:
+    """What is asked of an instance by the `chancery` command."""
 
     def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE):
         command = [tool("chancery"), *arguments]
@@ -101,6 +99,18 @@ class Instance:
         """The objects printed with --json, one a line."""
         out = self.check(*arguments, "--json", status=status)
         return [json.loads(line) for line in out.splitlines() if line.strip()]
+
+
+class Instance(Commands):
+    """DIR of its own; `up` runs what chancery.conf names."""
+
+    def __init__(self, *init_arguments, root=None):
+        self.root = root or scratch()
+        self.dir = os.path.join(self.root, "i")
+        self.conf = os.path.join(self.dir, "chancery.conf")
+        self.up_process = None
+        self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
+        atexit.register(self.down)
 
     def up(self):
         log = open(os.path.join(self.root, "up.log"), "ab")
@@ -122,13 +132,14 @@ class Instance:
             return {}
 
     def kill(self, name):
-        """kill -9 by its id; the supervisor starts it again."""
+        """kill -9 by its id; the supervisor starts it again. False when it does not run."""
         pid = self.pids().get(name)
-        if pid:
-            try:
+        try:
+            if pid:
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        except ProcessLookupError:
+            pid = None
+        return bool(pid)
 
     def down(self):
         if self.up_process and self.up_process.poll() is None:

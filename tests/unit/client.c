@@ -42,6 +42,7 @@ struct peer { /* the other side, and what it has seen */
     size_t n;
     unsigned hellos, tails, hellos_ignored;
     bool mute_tails, forget; /* `forget`: the next frame but Hello is answered by Forgotten */
+    bool patient;            /* of the client that is opened */
     uint64_t tail_seq;
     struct hash tail_hash;
 
@@ -232,6 +233,7 @@ static void client_open_in(struct peer *p, int64_t give_up, const char *keep)
         .key_file = key_file,
         .keep_dir = keep ? keep_dir : NULL,
         .give_up = give_up,
+        .patient = p->patient,
     };
 
     p->client_closed = false;
@@ -597,6 +599,41 @@ static void a_busy_broker_is_asked_again(void **unused)
     say_recorded(p, p->frames[1], 9);
     until_results(p, 1);
     assert_int_equal(p->results[0].position, 9);
+    peer_free(p);
+}
+
+static void a_full_log_is_waited_out_by_who_is_patient(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    p->patient = true;
+    client_open(p, 0, false);
+    publish(p, 0);
+    until_frames(p, 1);
+    say_refused(p, p->frames[0]->ref, "log.full");
+    until_frames(p, 2);
+    assert_same_id(p->frames[0], p->frames[1]);
+    say_refused(p, p->frames[1]->ref, "clock.jump");
+    until_frames(p, 3);
+    say_recorded(p, p->frames[2], 9);
+    until_results(p, 1);
+    assert_int_equal(p->results[0].position, 9);
+    peer_free(p);
+}
+
+static void a_full_log_is_refused_to_who_is_not_patient(void **unused)
+{
+    struct peer *p = peer_new();
+
+    (void)unused;
+    client_open(p, 0, false);
+    publish(p, 0);
+    until_frames(p, 1);
+    say_refused(p, p->frames[0]->ref, "log.full");
+    until_results(p, 1);
+    assert_int_equal(p->results[0].outcome, CHANCERY_REFUSED);
+    assert_string_equal(p->results[0].code, "log.full");
     peer_free(p);
 }
 
@@ -1295,6 +1332,8 @@ int main(void)
         cmocka_unit_test(another_process_of_the_seat_is_met_five_times),
         cmocka_unit_test(an_answer_meets_another_process_once),
         cmocka_unit_test(a_busy_broker_is_asked_again),
+        cmocka_unit_test(a_full_log_is_waited_out_by_who_is_patient),
+        cmocka_unit_test(a_full_log_is_refused_to_who_is_not_patient),
         cmocka_unit_test(a_stream_that_may_not_be_written_refuses_the_publish),
         cmocka_unit_test(what_is_given_up_is_unknown_and_not_refused),
         cmocka_unit_test(no_more_than_a_window_is_in_flight),

@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: Apache-2.0
+"""worker.py - the runtime of workers under failure: what dies, hangs, comes twice or comes late.
+
+The worker is `tally` of tests/support, supervised by `chancery up` as an operator's own, or the
+embargo worker on a real list."""
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+
+from instance import Instance, run, scratch, snapshot, spawn, tool, wait_for
+from history import admit
+from whole import microseconds, say
+
+PARTY, OFFICE = "core.PartyAdded", "core.OfficeAdded"
+
+
+def configure(i, old, new):
+    with open(i.conf) as f:
+        text = f.read()
+    assert old in text, text
+    with open(i.conf, "w") as f:
+        f.write(text.replace(old, new))
+
+
+def program(i, name):
+    """What the instance runs as tally, from its next start on."""
+    link = os.path.join(i.dir, "tally")
+    if os.path.lexists(link):
+        os.unlink(link)
+    os.symlink(shutil.which("false") if name == "false" else tool(name), link)
+
+
+def tally_instance(broker_settings=""):
+    """An instance with a worker of its own: seat, rules, a section, and its name among the processes."""
+    i = Instance()
+    configure(i, "processes = broker", "processes = broker tally")
+    configure(i, "[broker]\n", "[process tally]\nprogram = tally\nseat = tally\n\n[broker]\n"
+              + broker_settings)
+    program(i, "tally")
+    i.up()
+    admit(i, "tally", "QMA/services", "SEAT_KIND_PROCESS")
+    for rule, subject, verbs, stream in (
+            ("tally-inputs", "tally", ["READ"], "tally.in"),
+            ("tally-feed", "tally", ["READ"], "tally.feed"),
+            ("tally-answers", "tally", ["PUBLISH", "READ"], "tally.out"),
+            ("tally-service", "tally", ["OFFER"], "tally"),
+            ("tally-requests", "officer", ["PUBLISH"], "tally.in")):
+        i.check("event", "publish", "--seat", "administrator", "--stream", "registry", "--type",
+                "core.AccessRule", "-", stdin=json.dumps(
+                    {"rule": rule, "effect": "EFFECT_ALLOW", "subjectKind": "SUBJECT_KIND_SEAT",
+                     "subject": subject, "verbs": ["VERB_" + v for v in verbs], "stream": stream,
+                     "type": "*"}))
+    return i
+
+
+def publish(i, stream, name, payload):
+    """The event's position."""
+    out = i.check("event", "publish", "--stream", stream, "--type", name, "--json", "-",
+                  stdin=json.dumps(payload))
+    return json.loads(out)["position"]
+
+
+def request(i, party, name):
+    return publish(i, "tally.in", PARTY, {"party": party, "name": name})
+
+
+def answers(i, stream="tally.out"):
+    """Events of the stream by cause, each list in order of position."""
+    found = {}
+    for event in i.json("event", "ls", "--stream", stream):
+        found.setdefault(int(event["envelope"]["cause"]), []).append(event)
+    return found
+
+
+def kind(event):
+    return event["envelope"]["type"].rsplit(".", 1)[-1]
+
+
+def whole(events):
+    """All answers to one input, each once and in order: their kinds."""
+    ordinals = [e["envelope"].get("ordinal", 0) for e in events]
+    assert ordinals == list(range(len(events))), ordinals
+    assert {e["envelope"]["of"] for e in events} == {len(events)}, events
+    return [kind(e) for e in events]
+
+
+def answered(i, cause):
+    """The kinds of its answers, once all of them are there."""
+    def complete():
+        events = answers(i).get(cause, [])
+        return events if events and len(events) == events[0]["envelope"]["of"] else None
+    return whole(wait_for(f"position {cause} is answered", complete))
+
+
+def ask(i, at_least=0):
+    """(as_of, the worker's dump) or (None, code)."""
+    done = subprocess.run([tool("say"), i.conf, "officer", "tally", PARTY, str(at_least)],
+                          input="{}", capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        return None, done.stdout.strip() or done.stderr
+    as_of, payload = done.stdout.split(" ", 1)
+    return int(as_of), json.loads(payload)["name"]
+
+
+def dump(i):
+    return wait_for("the worker answers", lambda: ask(i) if ask(i)[0] else None)[1]
+
+
+def failed(i):
+    """What status and worker ls say of failed inputs: the same in both, as text and as JSON."""
+    [status], [workers] = i.json("status"), i.json("worker", "ls")
+    assert status["failed"] == workers["failed"], (status, workers)
+    lines = [[line for line in i.check(*words).splitlines() if line.startswith("failed ")]
+             for words in (("status",), ("worker", "ls"))]
+    assert lines[0] == lines[1] and len(lines[0]) == len(status["failed"]), lines
+    for line, f in zip(lines[0], status["failed"]):
+        assert f"{f['stream']}: input {f['input']} ({f['type']})" in line, line
+        assert f"chancery worker retry {f['input']}" in line, line
+    return status["failed"]
+
+
+def deaths(i):
+    """How often the runtime remembers its worker to have died of which position."""
+    with open(os.path.join(i.dir, "run", "tally.deaths"), "rb") as f:
+        return struct.unpack("=QQ", f.read())
+
+
+def aborted(i):
+    """How often the supervisor saw it."""
+    with open(os.path.join(i.root, "up.log")) as f:
+        return f.read().count("tally was ended by signal 6")
+
+
+def an_input_that_kills_the_worker_three_times_is_set_aside_and_can_be_asked_again():
+    i = tally_instance()
+    before = request(i, "QMB", "2")
+    fatal = request(i, "QMC", "abort")
+    behind = request(i, "QMD", "1")
+    assert answered(i, before) == ["RulesAdopted", "OfficeAdded", "OfficeAdded"]
+    assert answered(i, behind) == ["OfficeAdded"]
+    assert answered(i, fatal) == ["WorkerFailed"]
+    [event] = answers(i)[fatal]
+    payload = event["payload"]
+    assert payload["deaths"] == 3 and payload["input"] == str(fatal), payload
+    assert payload["type"] == "chancery.core.v1.PartyAdded", payload
+    assert f"chancery worker retry {fatal}" in payload["text"], payload
+    [f] = failed(i)
+    assert (f["input"], f["stream"], f["deaths"]) == (fatal, "tally.out", 3), f
+
+    assert aborted(i) == 3
+    wait_for("the deaths are forgotten", lambda: deaths(i) == (0, 0))
+
+    # asked again it kills again: the request is answered so, and the input stays where it was
+    done = i.run("worker", "retry", str(fatal))
+    assert done.returncode == 1 and "fatal to the worker again" in done.stdout, done
+    [f] = failed(i)
+    assert f["input"] == fatal, f
+    assert [whole(e) for e in answers(i).values()].count(["WorkerFailed"]) == 2
+
+    # another domain's worker knows nothing of it
+    elsewhere = publish(i, "embargo.in", "core.RetryInput", {"input": fatal})
+    wait_for("the embargo worker answers", lambda: elsewhere in answers(i, "embargo.out"))
+    assert answers(i, "embargo.out")[elsewhere][-1]["payload"]["code"] == "input.unknown"
+    assert len(failed(i)) == 1
+
+    # mended, it is decided: the cause is the request's position
+    program(i, "tally_mended")
+    i.kill("tally")
+    out = i.check("worker", "retry", str(fatal))
+    at = int(out.rsplit("position ", 1)[1])
+    assert f"input {fatal} was decided, asked at position {at}" in out, out
+    assert answered(i, at) == ["OfficeAdded"]
+    [event] = answers(i)[at]
+    assert event["payload"]["office"] == "QMC/1", event
+    assert whole(answers(i)[fatal]) == ["WorkerFailed"]
+    assert failed(i) == []
+
+
+def a_retry_of_what_did_not_fail_is_refused_by_the_command_and_by_the_worker():
+    i = tally_instance()
+    fine = request(i, "QMB", "1")
+    answered(i, fine)
+    for position in (fine, 100000):
+        done = i.run("worker", "retry", str(position))
+        assert done.returncode == 1, done
+        assert f"no worker failed on position {position}" in done.stderr, done
+        assert "chancery worker ls" in done.stderr, done
+        asked = publish(i, "tally.in", "core.RetryInput", {"input": position})
+        assert answered(i, asked) == ["RequestRefused"]
+        [event] = answers(i)[asked]
+        assert event["payload"]["code"] == "input.unknown", event
+        assert "chancery worker ls" in event["payload"]["text"], event
+    assert failed(i) == []
+
+
+def deaths_are_counted_over_a_restart_of_everything():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "1"))
+    program(i, "false")
+    i.kill("tally")
+    fatal = request(i, "QMC", "abort")
+    i.down()
+    died(i, "tally", fatal, 2)
+    program(i, "tally")
+    i.up()
+    assert answered(i, fatal) == ["WorkerFailed"]
+    assert aborted(i) == 1
+    assert answers(i)[fatal][0]["payload"]["deaths"] == 3
+
+
+def a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was():
+    i = tally_instance("quota-events = 64\n")  # a batch a second, so there is a between
+    many = request(i, "QMB", "500")
+    part = wait_for("some answers are there", lambda: len(answers(i).get(many, [])))
+    assert 0 < part < 500, part
+    i.kill("tally")
+
+    # the next one finds a part of them, and until all are there it knows less than the log
+    wait_for("it says that it still folds", lambda: ask(i) == (None, "busy.folding"))
+    assert len(answers(i)[many]) < 500
+    i.kill("tally")
+    assert answered(i, many) == ["RulesAdopted"] + ["OfficeAdded"] * 500
+    offices = [e["payload"].get("office") for e in answers(i)[many][1:]]
+    assert offices == [f"QMB/{n}" for n in range(1, 501)], offices
+    as_of, state = wait_for("it answers", lambda: ask(i) if ask(i)[0] else None)
+    assert as_of >= many and "1 requests, 500 offices" in state, (as_of, state)
+
+
+def more_answers_than_are_held_at_once_are_published_and_folded():
+    i = tally_instance()
+    many = request(i, "QMB", "32000")
+    behind = request(i, "QMC", "1")
+    wait_for("both are answered", lambda: "32001 offices" in (ask(i)[1] or ""))
+    state = dump(i)
+    i.kill("tally")
+    assert dump(i) == state
+    found = answers(i)
+    assert len(whole(found[many])) == 32001 and len(whole(found[behind])) == 1
+
+
+def answers_that_another_build_began_are_not_mixed_with_this_one_s():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "1"))
+    program(i, "false")
+    i.kill("tally")
+    at = request(i, "QMC", "2")
+    [record] = [e for e in i.json("event", "ls", "--stream", "tally.in") if e["position"] == at]
+    first = say(i, "tally", "tally.out", OFFICE, {"office": "QMC/one"}, at, 0, 2,
+                microseconds(record["received"]))
+    assert first.isdigit(), first
+    program(i, "tally")
+    message = f"input={at} answer=0 field=payload"
+    wait_for("the worker says why it ends", lambda: message in i.logs())
+    assert "let the build that began finish it" in i.logs()
+    assert [e["payload"]["office"] for e in answers(i)[at]] == ["QMC/one"]
+
+
+def a_worker_that_starts_again_has_the_state_it_had():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "3"))
+    fatal = request(i, "QMC", "abort")
+    answered(i, fatal)
+    answered(i, request(i, "QMD", "none"))
+    program(i, "tally_mended")
+    i.kill("tally")
+    i.check("worker", "retry", str(fatal))
+    state = dump(i)
+    assert "3 requests, 4 offices" in state, state
+    before = i.pids()["tally"]
+    i.kill("tally")
+    wait_for("it runs again", lambda: i.pids().get("tally", before) != before)
+    assert dump(i) == state
+
+
+def died(i, worker, position, times):
+    """The worker does not run: what its runtime will remember."""
+    with open(os.path.join(i.dir, "run", worker + ".deaths"), "wb") as f:
+        f.write(struct.pack("=QQ", position, times))
+
+
+def without_embargo(i):
+    configure(i, "broker embargo sanctions", "broker sanctions")
+    i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stderr=subprocess.DEVNULL)
+    wait_for("the broker answers", lambda: i.run("log", "head").returncode == 0)
+
+
+def with_embargo(i):
+    i.down()
+    configure(i, "broker sanctions", "broker embargo sanctions")
+    i.up()
+
+
+def snapshot_published(i):
+    """Positions of the snapshots in the feed."""
+    return [e["position"] for e in i.json("event", "ls", "--stream", "un.feed", "--type",
+                                          "sanctions.SnapshotPublished")]
+
+
+def audit(i, status=0):
+    """What it says of the log, which nobody owns then."""
+    i.down()
+    assert i.check("log", "verify", i.dir, dir=False).startswith("ok")
+    return i.check("audit", i.dir, dir=False, status=status)
+
+
+def an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again():
+    i = Instance()
+    files = scratch()
+    first, second = (snapshot(d, files) for d in ("2023-03-27", "2024-09-21"))
+    without_embargo(i)
+    importing = spawn(tool("chancery"), "list", "import", "--list", "un", first, "--dir", i.dir,
+                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    [at] = wait_for("the snapshot is published", lambda: snapshot_published(i))
+    died(i, "embargo", at, 3)
+    with_embargo(i)
+    said = importing.communicate(timeout=120)[0]
+    assert importing.returncode == 1 and f"worker retry {at}" in said, said
+    said = audit(i)
+    assert "embargo: 1 times answered by WorkerFailed" in said, said
+    assert f"embargo: set aside until `chancery worker retry`: position {at}\n" in said, said
+
+    i.up()
+    assert "was decided" in i.check("worker", "retry", str(at))
+    [retry] = [e["position"] for e in i.json("event", "ls", "--type", "core.RetryInput")]
+    assert whole(answers(i, "embargo.out")[retry]) == ["RulesAdopted", "Baseline"]
+    i.check("list", "import", "--list", "un", second, status=4)
+    said = audit(i)
+    assert "1 times answered by WorkerFailed" in said and "set aside until" not in said, said
+    assert " 0 differences" in said, said
+
+
+def a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false():
+    i = Instance()
+    without_embargo(i)
+    true = {"type": "chancery.embargo.v1.ConfirmSnapshot", "deaths": 3}
+    planted = []
+    for payload in (true, {**true, "deaths": 2}, {**true, "input": 1},
+                    {**true, "type": "chancery.embargo.v1.Notice"}):
+        at = int(say(i, "officer", "embargo.in", "embargo.ConfirmSnapshot", {"list": "un"}))
+        [record] = [e for e in i.json("event", "ls", "--stream", "embargo.in")
+                    if e["position"] == at]
+        planted.append((at, say(i, "embargo", "embargo.out", "core.WorkerFailed",
+                                {"input": at, **payload}, at, 0, 1,
+                                microseconds(record["received"]))))
+    said = audit(i, status=1)
+    lines = [line for line in said.splitlines() if line.startswith("difference: ")]
+    assert len(lines) == 3, said
+    for line, (at, answer), field in zip(lines, planted[1:], ("deaths", "input", "type")):
+        assert line.startswith(f"difference: embargo: position {answer}: field {field}: "), line
+        assert f"not a WorkerFailed of position {at}" in line, line
+    waiting = ", ".join(str(at) for at, _ in planted)
+    assert f"set aside until `chancery worker retry`: position {waiting}\n" in said, said
+
+    # the worker takes the log as it is, and decides the input when it is asked to
+    with_embargo(i)
+    at = planted[0][0]
+    assert [f["input"] for f in i.json("worker", "ls")[0]["failed"]] == [at, at + 2, 1, at + 6]
+    assert "refused: list.unknown" in i.check("worker", "retry", str(at))
+
+
+if __name__ == "__main__":
+    run([an_input_that_kills_the_worker_three_times_is_set_aside_and_can_be_asked_again,
+         a_retry_of_what_did_not_fail_is_refused_by_the_command_and_by_the_worker,
+         deaths_are_counted_over_a_restart_of_everything,
+         a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was,
+         more_answers_than_are_held_at_once_are_published_and_folded,
+         answers_that_another_build_began_are_not_mixed_with_this_one_s,
+         a_worker_that_starts_again_has_the_state_it_had,
+         an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again,
+         a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false])
