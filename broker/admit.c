@@ -80,12 +80,18 @@ static int find_known(const struct check *c)
 
 /* ---- whose it is ---- */
 
+/* The log that the envelope was made for, when this one goes on from it; else NULL. */
+static const struct predecessor *predecessor_of(const struct check *c)
+{
+    return registry_predecessor(c->a->registry, envelope_of(c)->log);
+}
+
 static int check_seat(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
     const struct seat *seat = c->a->seat;
 
-    if (strcmp(env->log, c->a->log) != 0)
+    if (strcmp(env->log, c->a->log) != 0 && !predecessor_of(c))
         return refuse(c->why, ERR_LOG, "log", "meant for %s; this is %s", env->log, c->a->log);
     if (strcmp(env->seat, seat->name) != 0)
         return refuse(c->why, ERR_SEAT, "seat", "the session is that of %s", seat->name);
@@ -95,6 +101,16 @@ static int check_seat(const struct check *c)
 }
 
 /* ---- the registry's rules ---- */
+
+/* What a predecessor recorded comes back until the return is ended; what came back is known. */
+static int check_return(const struct check *c)
+{
+    if (!predecessor_of(c) || registry_returning(c->a->registry))
+        return 0;
+    return refuse(c->why, ERR_LOG, "log",
+                  "made for %s, from which %s goes on, and the return is ended: sign it for %s",
+                  envelope_of(c)->log, c->a->log, c->a->log);
+}
 
 /* What goes where the one before it in the batch went: that one passed, unless it was known and not
  * asked. */
@@ -232,7 +248,7 @@ static int check_id(const struct check *c)
         return refuse(c->why, ERR_ID_INVALID, "id",
                       "not a UUIDv7, nor the UUIDv8 of this cause and ordinal");
     }
-    if (llabs(made - c->a->now) > ID_AGE_MOST)
+    if (llabs(made - c->a->now) > ID_AGE_MOST && !predecessor_of(c))
         return refuse(
             c->why, ERR_ID_STALE, "id",
             "the id's time is more than 24 hours from the broker's; publish with a new one");
@@ -287,7 +303,12 @@ static int check_cause(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
     uint64_t head = journal_head(c->a->journal);
+    const struct predecessor *p = predecessor_of(c);
 
+    if (p && env->cause > p->position)
+        return refuse(c->why, ERR_CAUSE, "cause",
+                      "position %llu of %s was lost; what it caused is decided anew",
+                      (unsigned long long)env->cause, p->log);
     if (env->cause <= head)
         return 0;
     return refuse(c->why, ERR_CAUSE, "cause", "position %llu is not recorded; the log ends at %llu",
@@ -313,13 +334,22 @@ static int compare_named(void *arg, const struct journal_record *rec)
     return 0;
 }
 
+/* Another log's, whose readers check it there; so what a predecessor recorded and lost. */
+static bool is_elsewhere(const struct check *c, const Core__EventRef *ref)
+{
+    const char *log = ref->log[0] ? ref->log : envelope_of(c)->log;
+    const struct predecessor *p = registry_predecessor(c->a->registry, log);
+
+    return p ? ref->position > p->position : strcmp(log, c->a->log) != 0;
+}
+
 static int check_reference(const struct check *c, const Core__EventRef *ref, const char *field)
 {
     struct named n = {ref, false};
     uint64_t head = journal_head(c->a->journal);
 
-    if (ref->log[0] && strcmp(ref->log, c->a->log) != 0)
-        return 0; /* another log's: its readers check it there */
+    if (is_elsewhere(c, ref))
+        return 0;
     if (ref->position == 0 || ref->position > head)
         return refuse(c->why, ERR_REFERENCE, field, "position %llu is not recorded",
                       (unsigned long long)ref->position);
@@ -412,7 +442,7 @@ static int check_due(const struct check *c)
 /* ---- all of them ---- */
 
 static check_step *const allowed_steps[] = {
-    check_seat, check_access, check_acting_for, check_handling, check_mode, NULL,
+    check_seat, check_return, check_access, check_acting_for, check_handling, check_mode, NULL,
 };
 
 static check_step *const steps[] = {
@@ -460,6 +490,9 @@ static int check_registry(const struct check *c, const struct registry *registry
     char text[256] = "";
     const struct admit_event *e = event_of(c);
 
+    if (strcmp(e->event.envelope->type, core__log_succeeded__descriptor.name) == 0)
+        return refuse(c->why, ERR_REGISTRY, "type",
+                      "a successor is founded by `chancery log restore`, without a broker");
     int rc = registry_check(registry, e->event.envelope->type, e->event.payload, &field, text);
     return refuse(c->why, rc, field ? field : "", "%s", text);
 }

@@ -5,10 +5,33 @@
 #include "broker/inside.h"
 #include "lib/err.h"
 
+enum { PREDECESSORS_MOST = 64 };
+
+/* Those that were taken over last, where there are more. */
+static void welcome_predecessors(const struct broker *b, struct arena *arena, Core__Welcome *w)
+{
+    size_t n;
+    const struct predecessor *p = registry_predecessors(b->registry, &n);
+    size_t first = n > PREDECESSORS_MOST ? n - PREDECESSORS_MOST : 0;
+
+    w->n_predecessors = n - first;
+    w->predecessors = arena_take(arena, w->n_predecessors * sizeof *w->predecessors);
+    for (size_t i = first; i < n; i++) {
+        Core__Predecessor *out = arena_take(arena, sizeof *out);
+        core__predecessor__init(out);
+        out->log = p[i].log;
+        out->position = p[i].position;
+        out->root = (ProtobufCBinaryData){HASH_SIZE, (uint8_t *)(uintptr_t)p[i].root.bytes};
+        w->predecessors[i - first] = out;
+    }
+    w->returning = registry_returning(b->registry);
+}
+
 static void welcome(struct broker *b, struct peer *p, uint64_t ref)
 {
     Core__Frame frame = CORE__FRAME__INIT;
     Core__Welcome w = CORE__WELCOME__INIT;
+    struct arena *arena = publish_arena(b->publishing);
 
     w.version = PROTOCOL;
     w.log = b->log;
@@ -17,17 +40,20 @@ static void welcome(struct broker *b, struct peer *p, uint64_t ref)
     w.head = journal_head(b->journal);
     w.now = broker_now(b);
     w.mode = b->exercise ? CORE__MODE__MODE_EXERCISE : CORE__MODE__MODE_ACTUAL;
+    welcome_predecessors(b, arena, &w);
     frame.ref = ref;
     frame.body_case = CORE__FRAME__BODY_WELCOME;
     frame.welcome = &w;
     peer_send(p, &frame);
+    publish_arena_back(b->publishing, arena);
 }
 
 static int check_hello(const struct broker *b, const Core__Hello *hello, struct refusal *why)
 {
     if (hello->version != PROTOCOL)
         return refuse(why, ERR_VERSION, "version", "this broker speaks version %d", PROTOCOL);
-    if (hello->log[0] && strcmp(hello->log, b->log) != 0)
+    if (hello->log[0] && strcmp(hello->log, b->log) != 0 &&
+        !registry_predecessor(b->registry, hello->log))
         return refuse(why, ERR_LOG, "log", "this broker keeps %s", b->log);
     if (strlen(hello->software) > 64)
         return refuse(why, ERR_BOUNDS, "software", "at most 64 bytes");

@@ -7,7 +7,7 @@
  *   ls DIR --json          a line of JSON a record
  *   backup DIR FILE        log, parts and checkpoint in one file
  *   backup --verify FILE   unpacks it, and verifies what came out
- *   restore FILE DIR       into a directory of its own
+ *   restore FILE DIR       into a directory of its own; an older copy as a successor
  *
  * A log that a broker has open is read as it is at that moment.
  */
@@ -30,9 +30,24 @@ enum { ARENA_CAP = 4 * 1024 * 1024, READ_TURN = 1024 };
 
 struct options {
     const char *dir, *second, *stream; /* the arguments, and --stream */
+    struct log_restore restore;
     uint64_t from, until;
     bool json, verify;
 };
+
+static int usage(void)
+{
+    fputs("usage: chancery-log verify DIR [--json]\n"
+          "       chancery-log head DIR [--json]\n"
+          "       chancery-log records DIR [--from N] [--until N] [--stream PATTERN]\n"
+          "       chancery-log ls DIR --json [--from N] [--until N] [--stream PATTERN]\n"
+          "       chancery-log backup DIR FILE [--json]\n"
+          "       chancery-log backup --verify FILE [--json]\n"
+          "       chancery-log restore FILE DIR [--successor NAME --administrator KEYFILE\n"
+          "                    [--checkpoint FILE] [--lost N]] [--json]\n",
+          stderr);
+    return EXIT_USAGE;
+}
 
 static int open_log(struct journal **j, const struct options *o)
 {
@@ -196,7 +211,14 @@ static int backup_check(const struct options *o)
 
 static int restore(const struct options *o)
 {
-    return log_restore(o->dir, o->second, o->json);
+    struct log_restore r = o->restore;
+
+    r.file = o->dir;
+    r.dir = o->second;
+    r.json = o->json;
+    if (!r.successor != !r.administrator || (!r.successor && (r.lost || r.checkpoint)))
+        return usage();
+    return log_restore(&r);
 }
 
 static const struct {
@@ -210,19 +232,6 @@ static const struct {
     {"restore", false, 2, restore},
 };
 
-static int usage(void)
-{
-    fputs("usage: chancery-log verify DIR [--json]\n"
-          "       chancery-log head DIR [--json]\n"
-          "       chancery-log records DIR [--from N] [--until N] [--stream PATTERN]\n"
-          "       chancery-log ls DIR --json [--from N] [--until N] [--stream PATTERN]\n"
-          "       chancery-log backup DIR FILE [--json]\n"
-          "       chancery-log backup --verify FILE [--json]\n"
-          "       chancery-log restore FILE DIR [--json]\n",
-          stderr);
-    return EXIT_USAGE;
-}
-
 static bool number(uint64_t *out, const char *text)
 {
     char *end;
@@ -235,9 +244,16 @@ static bool number(uint64_t *out, const char *text)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"json", no_argument, NULL, 'j'},        {"from", required_argument, NULL, 'f'},
-        {"until", required_argument, NULL, 'u'}, {"stream", required_argument, NULL, 's'},
-        {"verify", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+        {"json", no_argument, NULL, 'j'},
+        {"from", required_argument, NULL, 'f'},
+        {"until", required_argument, NULL, 'u'},
+        {"stream", required_argument, NULL, 's'},
+        {"verify", no_argument, NULL, 'v'},
+        {"successor", required_argument, NULL, 'n'},
+        {"administrator", required_argument, NULL, 'a'},
+        {"checkpoint", required_argument, NULL, 'c'},
+        {"lost", required_argument, NULL, 'l'},
+        {NULL, 0, NULL, 0},
     };
     struct options o = {.from = 1, .until = UINT64_MAX};
     bool good = true;
@@ -253,6 +269,14 @@ int main(int argc, char **argv)
             good = number(&o.until, optarg);
         else if (c == 's')
             o.stream = optarg;
+        else if (c == 'n')
+            o.restore.successor = optarg;
+        else if (c == 'a')
+            o.restore.administrator = optarg;
+        else if (c == 'c')
+            o.restore.checkpoint = optarg;
+        else if (c == 'l')
+            good = number(&o.restore.lost, optarg);
         else
             good = false;
     if (!good || argc - optind < 2)

@@ -18,6 +18,7 @@
 #include "broker/journal.h"
 #include "broker/parts.h"
 #include "broker/registry.h"
+#include "broker/succession.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -195,10 +196,22 @@ static void fold(struct verifying *v, uint64_t position, const struct event *e)
     char text[256] = "";
     int err = registry_check(v->registry, e->envelope->type, e->payload, &field, text);
 
+    if (err == 0 && strcmp(e->envelope->type, core__log_succeeded__descriptor.name) == 0)
+        err = succession_check(v->journal, position, e->payload, text);
     if (err)
         on_finding(v, position, "registry", text);
     else
         registry_fold(v->registry, position, e->envelope->type, e->payload);
+}
+
+/* Made for this log, or taken back from one that it goes on from. */
+static void check_log(struct verifying *v, uint64_t position, const struct event *e)
+{
+    const char *log = e->envelope->log, *own = registry_log(v->registry);
+
+    if (own && strcmp(log, own) != 0 &&
+        !(registry_returning(v->registry) && registry_predecessor(v->registry, log)))
+        on_finding(v, position, "log", "its envelope was made for another log");
 }
 
 static int on_record(void *arg, const struct journal_record *record)
@@ -217,6 +230,7 @@ static int on_record(void *arg, const struct journal_record *record)
     check_signature(v, record->position, &e);
     if (registry && record->position != 1)
         fold(v, record->position, &e);
+    check_log(v, record->position, &e);
     check_parts(v, record->position, e.envelope);
     return 0;
 }
@@ -245,14 +259,17 @@ static void read_stated(const char *dir, struct stated *s)
 /* The log's name and key, as the directory states them; false where that cannot be read. */
 static bool check_vkey(struct verifying *v)
 {
-    const Core__LogFounded *founded = registry_founded(v->registry);
+    size_t n;
+    const struct predecessor *before = registry_predecessors(v->registry, &n);
+    const char *log = registry_log(v->registry);
     const struct stated *s = &v->stated;
 
     if (s->vkey_err)
         on_finding(v, 0, "log.vkey", err_text(s->vkey_err));
-    else if (founded && (strcmp(founded->log, s->name) != 0 || founded->log_key.len != KEY_SIZE ||
-                         memcmp(founded->log_key.data, s->key, KEY_SIZE) != 0))
-        on_finding(v, 1, "log.vkey", "is not the name and key that the log was founded with");
+    else if (log && (strcmp(log, s->name) != 0 ||
+                     memcmp(registry_log_key(v->registry), s->key, KEY_SIZE) != 0))
+        on_finding(v, n ? before[n - 1].position + 1 : 1, "log.vkey",
+                   "is not the name and key that the log was founded with");
     return s->vkey_err == 0;
 }
 

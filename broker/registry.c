@@ -12,6 +12,7 @@
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
+#include "lib/note.h"
 #include "lib/scan.h"
 
 enum { MESSAGE_ARENA = 256 * 1024, ROLES_MOST = 16, TEXT_MOST = 255 };
@@ -35,6 +36,11 @@ struct registry {
     struct key **keys;
     size_t n_keys;
     Core__LogFounded *founded;
+    const char *log; /* its name now */
+    uint8_t log_key[KEY_SIZE];
+    struct predecessor *predecessors; /* oldest first */
+    size_t n_predecessors;
+    bool returning;
     uint64_t version;
 };
 
@@ -158,6 +164,35 @@ static int check_founded(const struct registry *r, const void *body, struct refu
         return refuse(why, ERR_FIELD, "log_key", "a key has 32 bytes");
     int rc = check_identifier(founded->administrator, "administrator", why);
     return rc ? rc : check_identifier(founded->broker, "broker", why);
+}
+
+static int check_succeeded(const struct registry *r, const void *body, struct refusal why)
+{
+    const Core__LogSucceeded *m = body;
+
+    if (!log_name_valid(m->log))
+        return refuse(why, ERR_FIELD, "log", "'%.80s' is no name of a log", m->log);
+    if (strcmp(m->predecessor, r->log) != 0)
+        return refuse(why, ERR_REGISTRY, "predecessor", "this is a copy of %.80s", r->log);
+    if (strcmp(m->log, r->log) == 0 || registry_predecessor(r, m->log))
+        return refuse(why, ERR_EXISTS, "log", "the log had the name %.80s before; choose another",
+                      m->log);
+    if (m->log_key.len != KEY_SIZE)
+        return refuse(why, ERR_FIELD, "log_key", "a key has 32 bytes");
+    if (m->root.len != HASH_SIZE)
+        return refuse(why, ERR_FIELD, "root", "the root of a tree has 32 bytes");
+    if (m->lost && m->lost <= m->position)
+        return refuse(why, ERR_FIELD, "lost", "position %llu is in the copy, which ends at %llu",
+                      (unsigned long long)m->lost, (unsigned long long)m->position);
+    if (m->checkpoint.len > NOTE_SIZE)
+        return refuse(why, ERR_BOUNDS, "checkpoint", "a note has at most %d bytes", NOTE_SIZE);
+    return 0;
+}
+
+static int check_return_ended(const struct registry *r, const void *body, struct refusal why)
+{
+    (void)body;
+    return r->returning ? 0 : refuse(why, ERR_REGISTRY, "", "no return is open");
 }
 
 static int check_party(const struct registry *r, const void *body, struct refusal why)
@@ -349,8 +384,34 @@ static void fold_founded(struct registry *r, uint64_t position, const void *body
     const Core__LogFounded *founded = body;
 
     r->founded = message_copy(&founded->base);
+    r->log = mem_str(founded->log);
+    memcpy(r->log_key, founded->log_key.data, KEY_SIZE);
     key_new(r, position, seat_new(r, founded->administrator), CORE__KEY_KIND__KEY_KIND_ED25519,
             founded->administrator_key.data);
+}
+
+/* One that does not stand where it says is no succession: a log from elsewhere may hold anything.
+ */
+static void fold_succeeded(struct registry *r, uint64_t position, const void *body)
+{
+    const Core__LogSucceeded *m = body;
+
+    if (position != m->position + 1)
+        return;
+    r->predecessors = mem_grow(r->predecessors, (r->n_predecessors + 1) * sizeof *r->predecessors);
+    struct predecessor *p = &r->predecessors[r->n_predecessors++];
+    *p = (struct predecessor){.log = r->log, .position = m->position};
+    memcpy(p->root.bytes, m->root.data, HASH_SIZE);
+    r->log = mem_str(m->log);
+    memcpy(r->log_key, m->log_key.data, KEY_SIZE);
+    r->returning = true;
+}
+
+static void fold_return_ended(struct registry *r, uint64_t position, const void *body)
+{
+    (void)position;
+    (void)body;
+    r->returning = false;
 }
 
 static void fold_party(struct registry *r, uint64_t position, const void *body)
@@ -439,6 +500,8 @@ static void fold_rule(struct registry *r, uint64_t position, const void *body)
 
 static const struct row rows[] = {
     {&core__log_founded__descriptor, check_founded, fold_founded},
+    {&core__log_succeeded__descriptor, check_succeeded, fold_succeeded},
+    {&core__return_ended__descriptor, check_return_ended, fold_return_ended},
     {&core__party_added__descriptor, check_party, fold_party},
     {&core__office_added__descriptor, check_office, fold_office},
     {&core__seat_admitted__descriptor, check_seat, fold_seat},
@@ -531,6 +594,10 @@ void registry_free(struct registry *r)
     mem_free(r->seats.at);
     mem_free(r->rules.at);
     mem_free(r->keys);
+    for (size_t i = 0; i < r->n_predecessors; i++)
+        mem_free((void *)(uintptr_t)r->predecessors[i].log);
+    mem_free(r->predecessors);
+    mem_free((void *)(uintptr_t)r->log);
     if (r->founded)
         core__log_founded__free_unpacked(r->founded, NULL);
     mem_free(r);
@@ -539,6 +606,35 @@ void registry_free(struct registry *r)
 const Core__LogFounded *registry_founded(const struct registry *r)
 {
     return r->founded;
+}
+
+const char *registry_log(const struct registry *r)
+{
+    return r->log;
+}
+
+const uint8_t *registry_log_key(const struct registry *r)
+{
+    return r->log_key;
+}
+
+const struct predecessor *registry_predecessors(const struct registry *r, size_t *n)
+{
+    *n = r->n_predecessors;
+    return r->predecessors;
+}
+
+const struct predecessor *registry_predecessor(const struct registry *r, const char *log)
+{
+    for (size_t i = 0; i < r->n_predecessors; i++)
+        if (strcmp(r->predecessors[i].log, log) == 0)
+            return &r->predecessors[i];
+    return NULL;
+}
+
+bool registry_returning(const struct registry *r)
+{
+    return r->returning;
 }
 
 const struct seat *registry_seat(const struct registry *r, const char *name)

@@ -52,19 +52,19 @@ static int check_founding(struct broker *b, struct buf *why)
 
     if (!f)
         return mismatch(why, "the log has no founding record; run `chancery init`");
-    if (b->settings.log && b->settings.log[0] && strcmp(b->settings.log, f->log) != 0)
+    b->log = registry_log(b->registry);
+    if (b->settings.log && b->settings.log[0] && strcmp(b->settings.log, b->log) != 0)
         return mismatch(why, "[log] name is not the log's");
     if (strcmp(b->seat, f->broker) != 0)
         return mismatch(why, "[broker] seat is not the founding record's");
     if (!slice_equal(slice_of(f->server_key.data, f->server_key.len),
                      slice_of(b->key.curve_public, KEY_SIZE)))
         return mismatch(why, "its key file does not hold the founding record's server key");
-    if (!slice_equal(slice_of(f->log_key.data, f->log_key.len),
-                     slice_of(b->log_key.public_key, KEY_SIZE)))
-        return mismatch(why, "keys/log.key does not hold the founding record's log key");
+    if (strcmp(b->log_key.name, b->log) != 0 ||
+        memcmp(b->log_key.public_key, registry_log_key(b->registry), KEY_SIZE) != 0)
+        return mismatch(why, "keys/log.key does not hold the log's name and key");
     if (!registry_seat(b->registry, b->seat))
         return mismatch(why, "its seat is not registered");
-    b->log = f->log;
     b->exercise = f->exercise;
     return 0;
 }

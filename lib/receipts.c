@@ -365,8 +365,9 @@ static int segment_begin(struct receipts *r, const char *log)
 
 static int segment_ready(struct receipts *r, const char *log)
 {
-    bool goes_on = r->open && strcmp(segment_last(r)->log, log) == 0 &&
-                   entries_size(r->open) < segment_most(r);
+    const struct segment *last = segment_last(r);
+    bool goes_on =
+        r->open && last && strcmp(last->log, log) == 0 && entries_size(r->open) < segment_most(r);
     int rc = goes_on ? 0 : segment_end(r);
 
     return rc == 0 && !goes_on ? segment_begin(r, log) : rc;

@@ -18,6 +18,8 @@ static const int64_t reach = 5 * SECOND, publish_for = 30 * SECOND, ask_for = 30
 
 const ProtobufCMessageDescriptor *const known_types[] = {
     &core__log_founded__descriptor,
+    &core__log_succeeded__descriptor,
+    &core__return_ended__descriptor,
     &core__party_added__descriptor,
     &core__office_added__descriptor,
     &core__seat_admitted__descriptor,

@@ -18,6 +18,7 @@
 
 #include "broker/checkpoint.h"
 #include "broker/journal.h"
+#include "broker/succession.h"
 #include "chancery/core/v1/frames.pb-c.h"
 #include "chancery/core/v1/registry.pb-c.h"
 #include "lib/envelope.h"
@@ -26,9 +27,10 @@
 #include "lib/sign.h"
 
 #define LOG "test.example/log"
+#define SUCCESSOR "test.example/log-2"
 #define TYPE "chancery.test.v1.Note"
-#define CONFIG                                                                \
-    "[log]\nname = " LOG "\n[connection]\nendpoint = ipc://run/broker.sock\n" \
+#define CONFIG                                                           \
+    "[log]\nname = %s\n[connection]\nendpoint = ipc://run/broker.sock\n" \
     "server-key = %s\n[broker]\nseat = broker\ndisk-reserve = %s\n"
 enum { PATIENCE = 20000 }; /* milliseconds */
 
@@ -46,6 +48,7 @@ struct instance {
     void *context;
     struct seat_key keys[SEATS];
     struct log_key log_key;
+    const char *log;
     uint64_t founding; /* records */
 };
 
@@ -68,8 +71,10 @@ struct note { /* what a test's event says; the rest follows from the seat */
     int label;
     const char *recipient; /* a seat */
     const struct hash *part;
-    uint64_t part_size, cause;
+    uint64_t part_size, cause, reply_to;
+    struct hash replied; /* the envelope that is replied to */
     int64_t effective;
+    const char *log; /* NULL: the one founded */
 };
 
 static void pack_envelope(struct buf *out, const struct seat_key *key, const struct note *note)
@@ -78,7 +83,8 @@ static void pack_envelope(struct buf *out, const struct seat_key *key, const str
     Core__Handling handling = CORE__HANDLING__INIT;
     Core__Recipient recipient = CORE__RECIPIENT__INIT, *recipients[] = {&recipient};
     Core__PartRef part = CORE__PART_REF__INIT, *parts[] = {&part};
-    struct hash payload, previous = note->previous, named;
+    Core__EventRef reply = CORE__EVENT_REF__INIT;
+    struct hash payload, previous = note->previous, named, replied = note->replied;
     uint8_t id[ID_SIZE];
 
     memcpy(id, note->id, ID_SIZE);
@@ -99,7 +105,7 @@ static void pack_envelope(struct buf *out, const struct seat_key *key, const str
         e.n_parts = 1;
         e.parts = parts;
     }
-    e.log = LOG;
+    e.log = note->log ? note->log : LOG;
     e.stream = note->stream;
     e.id = (ProtobufCBinaryData){ID_SIZE, id};
     e.type = note->type;
@@ -115,6 +121,12 @@ static void pack_envelope(struct buf *out, const struct seat_key *key, const str
     e.created = time_now();
     e.effective = note->effective;
     e.cause = note->cause;
+    e.of = note->cause ? 1 : 0;
+    if (note->reply_to) {
+        reply.position = note->reply_to;
+        reply.envelope_hash = (ProtobufCBinaryData){HASH_SIZE, replied.bytes};
+        e.in_reply_to = &reply;
+    }
     e.payload_hash = (ProtobufCBinaryData){HASH_SIZE, payload.bytes};
     e.payload_size = (uint32_t)note->payload.size;
     core__envelope__pack(&e, buf_grow(out, core__envelope__get_packed_size(&e)));
@@ -257,9 +269,18 @@ static void write_file(const struct instance *in, const char *name, const char *
     assert_int_equal(fclose(f), 0);
 }
 
+static void write_conf(const struct instance *in, const char *reserve)
+{
+    char text[512], hex[2 * KEY_SIZE + 1];
+
+    hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
+    snprintf(text, sizeof text, CONFIG, in->log, hex, reserve);
+    write_file(in, "chancery.conf", text);
+}
+
 static void make_keys(struct instance *in)
 {
-    char path[128], text[512], hex[2 * KEY_SIZE + 1];
+    char path[128];
 
     snprintf(path, sizeof path, "%s/keys", in->dir);
     assert_int_equal(mkdir(path, 0700), 0);
@@ -270,9 +291,8 @@ static void make_keys(struct instance *in)
     assert_int_equal(seat_key_write(&in->keys[BROKER], path), 0);
     snprintf(path, sizeof path, "%s/keys/log.key", in->dir);
     assert_int_equal(log_key_write(&in->log_key, path), 0);
-    hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
-    snprintf(text, sizeof text, CONFIG, hex, "1M");
-    write_file(in, "chancery.conf", text);
+    in->log = LOG;
+    write_conf(in, "1M");
 }
 
 /* ---- the process ---- */
@@ -341,6 +361,7 @@ struct talk {
     const struct seat_key *key;
     uint64_t ref;
     struct arena *arena; /* of the answers */
+    Core__Welcome *welcome;
 };
 
 static void *dial_socket(struct instance *in, const struct seat_key *key)
@@ -428,11 +449,11 @@ static struct talk *dial(struct instance *in, int who)
     t->key = &in->keys[who];
     t->socket = dial_socket(in, t->key);
     t->arena = arena_new(64 * 1024 * 1024);
-    hello(t);
-    Core__Frame *f = expect(t, CORE__FRAME__BODY_WELCOME);
-    assert_string_equal(f->welcome->seat, people[who].seat);
-    assert_string_equal(f->welcome->office, people[who].office);
-    assert_string_equal(f->welcome->log, LOG);
+    hello(t); /* a successor takes the name that it had before, too */
+    t->welcome = expect(t, CORE__FRAME__BODY_WELCOME)->welcome;
+    assert_string_equal(t->welcome->seat, people[who].seat);
+    assert_string_equal(t->welcome->office, people[who].office);
+    assert_string_equal(t->welcome->log, in->log);
     return t;
 }
 
@@ -1223,12 +1244,8 @@ static void a_reader_who_does_not_read_delays_nobody(void **state)
 
 static void restart_with(struct instance *in, const char *reserve)
 {
-    char text[512], hex[2 * KEY_SIZE + 1];
-
     assert_int_equal(end(in, SIGTERM), 0);
-    hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
-    snprintf(text, sizeof text, CONFIG, hex, reserve);
-    write_file(in, "chancery.conf", text);
+    write_conf(in, reserve);
     start(in);
 }
 
@@ -1388,6 +1405,276 @@ static void refusals_are_recorded_when_the_broker_stops(void **state)
     hang_up(admin);
 }
 
+/* ---- a log that goes on from a restored copy ---- */
+
+static void run(const char *format, const struct instance *in)
+{
+    char command[512];
+    int n = snprintf(command, sizeof command, "cd %s && %s", in->dir, format);
+
+    assert_in_range(n, 1, sizeof command - 1);
+    assert_int_equal(system(command), 0);
+}
+
+/* What `chancery log restore` does to an instance whose log is a copy. */
+static void succeed(struct instance *in, uint64_t lost)
+{
+    struct succession s = {
+        .key = &in->log_key, .administrator = &in->keys[ADMIN], .lost = lost, .now = time_now()};
+    struct journal *j;
+    struct buf why = {0};
+    char path[128];
+
+    in->log = SUCCESSOR;
+    log_key_make(&in->log_key, in->log);
+    snprintf(path, sizeof path, "%s/keys/log.key", in->dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(log_key_write(&in->log_key, path), 0);
+    write_conf(in, "1M");
+    assert_int_equal(journal_open(&j, in->dir, false, &why), 0);
+    int rc = succession_found(j, in->dir, &s, &why);
+    if (rc)
+        fail_msg("%s", buf_cstr(&why));
+    journal_close(j);
+    buf_free(&why);
+}
+
+static void publish_old(struct talk *t, struct packed *p, int err)
+{
+    publish_packed(t, p, 1);
+    if (err)
+        expect_refused(t, err);
+    else
+        expect(t, CORE__FRAME__BODY_RECORDED);
+}
+
+static void end_return(struct instance *in)
+{
+    struct talk *admin = dial(in, ADMIN);
+    struct note note = note_of("registry", 0, "");
+    Core__ReturnEnded m = CORE__RETURN_ENDED__INIT;
+
+    note.type = m.base.descriptor->name;
+    note.log = in->log;
+    note.seat_seq = registry_tail(admin, &note.previous) + 1;
+    publish_note(admin, &note, &note.previous);
+    note.seat_seq++; /* it is ended once */
+    id_v7(note.id, time_now());
+    refused_note(admin, &note, ERR_REGISTRY);
+    note.type = core__log_succeeded__descriptor.name; /* and no successor is founded here */
+    id_v7(note.id, time_now());
+    refused_note(admin, &note, ERR_REGISTRY);
+    hang_up(admin);
+}
+
+enum { OLD_NOTES = 5, COPIED = 2 }; /* notes of the predecessor, and those that the copy has */
+
+/* Five notes of alice's, the copy taken behind the second; answers to a cause in the copy and to
+ * one behind it in streams of their own. */
+struct lost {
+    struct packed notes[OLD_NOTES], reply, answer, orphan;
+    uint64_t positions[OLD_NOTES];
+};
+
+static void lose(struct instance *in, struct lost *lost)
+{
+    struct talk *a = dial(in, ALICE);
+    struct note note = note_of("notes.lost", 0, "a note"), reply = note_of("notes.reply", 1, "r");
+    struct note answer = note_of("notes.answer", 1, "a"), orphan = note_of("notes.orphan", 1, "o");
+
+    for (uint64_t i = 0; i < OLD_NOTES; i++) {
+        if (i == COPIED) {
+            hang_up(a);
+            assert_int_equal(end(in, SIGTERM), 0);
+            run("cp -a log copy", in);
+            start(in);
+            a = dial(in, ALICE);
+        }
+        note.seat_seq = i + 1;
+        id_v7(note.id, time_now());
+        pack_note(&lost->notes[i], a->key, &note);
+        publish_packed(a, &lost->notes[i], 1);
+        lost->positions[i] = expect(a, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+        note.previous = lost->notes[i].envelope_hash;
+    }
+    answer.cause = lost->positions[1];
+    orphan.cause = reply.reply_to = lost->positions[3];
+    reply.replied = lost->notes[3].envelope_hash;
+    id_v8(answer.id, answer.cause, 0);
+    id_v8(orphan.id, orphan.cause, 0);
+    pack_note(&lost->reply, a->key, &reply);
+    pack_note(&lost->answer, a->key, &answer);
+    pack_note(&lost->orphan, a->key, &orphan);
+    publish_old(a, &lost->reply, 0);
+    publish_old(a, &lost->answer, 0);
+    publish_old(a, &lost->orphan, 0);
+    hang_up(a);
+    assert_int_equal(end(in, SIGTERM), 0);
+    run("rm -r log && mv copy log", in);
+}
+
+static void what_a_successor_lost_comes_back_until_the_return_is_ended(void **state)
+{
+    struct instance *in = *state;
+    struct lost lost;
+    struct packed aged;
+
+    lose(in, &lost);
+    succeed(in, lost.positions[OLD_NOTES - 1] + 3);
+    start(in);
+    struct talk *a = dial(in, ALICE);
+    assert_int_equal(a->welcome->n_predecessors, 1);
+    assert_true(a->welcome->returning);
+    const Core__Predecessor *before = a->welcome->predecessors[0];
+    assert_string_equal(before->log, LOG);
+    assert_int_equal(before->position, a->welcome->head - 1);
+    assert_in_range(lost.positions[COPIED], before->position + 1, before->position + 2);
+
+    publish_packed(a, &lost.notes[1], 1); /* the copy has it */
+    assert_int_equal(expect(a, CORE__FRAME__BODY_RECORDED)->recorded->positions[0],
+                     lost.positions[1]);
+    publish_old(a, &lost.notes[3], ERR_SEAT_ORDER); /* in order, as ever */
+    publish_old(a, &lost.notes[2], 0);
+    publish_old(a, &lost.notes[3], 0);
+    publish_old(a, &lost.reply, 0);  /* to what came back elsewhere, or not at all */
+    publish_old(a, &lost.answer, 0); /* its cause is in the copy */
+    publish_old(a, &lost.orphan, ERR_CAUSE);
+
+    struct note note = note_of("notes.aged", 1, "old");
+    note.log = SUCCESSOR;
+    id_v7(note.id, time_now() - INT64_C(100) * 24 * 3600 * 1000000);
+    refused_note(a, &note, ERR_ID_STALE);
+    note.log = LOG;
+    pack_note(&aged, a->key, &note);
+    publish_old(a, &aged, 0);
+    note.log = "test.example/elsewhere";
+    refused_note(a, &note, ERR_LOG);
+    note = note_of("notes.new", 1, "new");
+    note.log = SUCCESSOR;
+    publish_note(a, &note, NULL);
+
+    end_return(in);
+    publish_old(a, &lost.notes[4], ERR_LOG);
+    publish_old(a, &lost.notes[3], 0); /* it is known */
+    hang_up(a);
+    a = dial(in, ALICE);
+    assert_false(a->welcome->returning);
+    hang_up(a);
+    for (int i = 0; i < OLD_NOTES; i++)
+        packed_free(&lost.notes[i]);
+    packed_free(&lost.reply);
+    packed_free(&lost.answer);
+    packed_free(&lost.orphan);
+    packed_free(&aged);
+}
+
+static void verify_says(struct instance *in, int status)
+{
+    char command[256];
+    struct buf vkey = {0};
+
+    note_vkey(&vkey, in->log, in->log_key.public_key);
+    write_file(in, "log.vkey", buf_cstr(&vkey));
+    buf_free(&vkey);
+    snprintf(command, sizeof command, "%s/bin/chancery-log verify %s > /dev/null", BUILD_DIR,
+             in->dir);
+    assert_int_equal(WEXITSTATUS(system(command)), status);
+}
+
+/* Appends a registry event of the administrator's as it is: what no broker would take. */
+static void append_registry(struct instance *in, const ProtobufCMessage *m)
+{
+    struct journal *j;
+    struct journal_tail tail;
+    struct buf why = {0}, payload = {0};
+    struct packed p;
+    uint64_t first;
+    struct note note = note_of("registry", 0, "");
+
+    protobuf_c_message_pack(m, buf_grow(&payload, protobuf_c_message_get_packed_size(m)));
+    assert_int_equal(journal_open(&j, in->dir, false, &why), 0);
+    assert_int_equal(journal_tail(j, "admin", "registry", &tail), 0);
+    note.type = m->descriptor->name;
+    note.payload = slice_buf(&payload);
+    note.log = in->log;
+    note.seat_seq = tail.seat_seq + 1;
+    note.previous = tail.envelope_hash;
+    pack_note(&p, &in->keys[ADMIN], &note);
+    struct journal_event e = {.seat = "admin",
+                              .stream = "registry",
+                              .type = note.type,
+                              .seat_seq = note.seat_seq,
+                              .received = time_now(),
+                              .envelope_hash = p.envelope_hash,
+                              .event = slice_buf(&p.event),
+                              .payload = note.payload};
+    memcpy(e.id, note.id, ID_SIZE);
+    journal_event_hash(&e);
+    assert_int_equal(journal_append(j, &e, 1, &first), 0);
+    journal_close(j);
+    packed_free(&p);
+    buf_free(&payload);
+    buf_free(&why);
+}
+
+static void a_successor_is_verified_and_a_false_one_is_found(void **state)
+{
+    struct instance *in = *state;
+    Core__LogSucceeded m = CORE__LOG_SUCCEEDED__INIT;
+    struct journal *j;
+    struct buf why = {0};
+    struct hash root;
+
+    assert_int_equal(end(in, SIGTERM), 0);
+    verify_says(in, 0);
+    run("cp -a log whole", in);
+    assert_int_equal(journal_open(&j, in->dir, true, &why), 0);
+    journal_tree(j, &m.position, &root);
+    journal_close(j);
+    m.log = "test.example/log-3";
+    m.log_key = (ProtobufCBinaryData){KEY_SIZE, in->log_key.public_key};
+    m.predecessor = SUCCESSOR;
+    root.bytes[0] ^= 1;
+    m.root = (ProtobufCBinaryData){HASH_SIZE, root.bytes};
+    append_registry(in, &m.base);
+    verify_says(in, 1);
+    run("rm -r log && mv whole log", in);
+    verify_says(in, 0);
+    buf_free(&why);
+    start(in);
+}
+
+static void a_succession_that_does_not_fit_founds_nothing(void **state)
+{
+    struct instance *in = *state;
+    struct log_key same = in->log_key, next;
+    struct journal *j;
+    struct buf why = {0};
+
+    log_key_make(&next, "test.example/log-3");
+    struct succession s = {.key = &same, .administrator = &in->keys[ADMIN], .now = time_now()};
+    hang_up(dial(in, ALICE));
+    assert_int_equal(end(in, SIGTERM), 0);
+    assert_int_equal(journal_open(&j, in->dir, false, &why), 0);
+    uint64_t head = journal_head(j);
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_EXISTS);
+    strcpy(same.name, LOG); /* nor a name that it had before */
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_EXISTS);
+    s.key = &next;
+    s.administrator = &in->keys[ALICE];
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_DENIED);
+    s.administrator = &in->keys[CAROL]; /* her key was revoked */
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_KEY_UNKNOWN);
+    s.administrator = &in->keys[ADMIN];
+    s.lost = head;
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_FIELD);
+    assert_int_equal(journal_head(j), head);
+    journal_close(j);
+    buf_free(&why);
+    start(in);
+    hang_up(dial(in, ALICE)); /* as before */
+}
+
 static void a_log_older_than_its_checkpoint_is_not_served(void **state)
 {
     struct instance *in = *state;
@@ -1400,6 +1687,7 @@ static void a_log_older_than_its_checkpoint_is_not_served(void **state)
     start(in);
     struct talk *a = dial(in, ALICE);
     struct note note = note_of("notes.rolled", 1, "one");
+    note.log = in->log;
     publish_note(a, &note, NULL);
     hang_up(a);
     assert_int_equal(end(in, SIGTERM), 0);
@@ -1444,6 +1732,9 @@ int main(void)
         cmocka_unit_test(what_follows_a_retry_in_its_batch_asks_the_rules_of_now),
         cmocka_unit_test(registry_events_of_one_batch_build_on_each_other),
         cmocka_unit_test(refusals_are_recorded_when_the_broker_stops),
+        cmocka_unit_test(what_a_successor_lost_comes_back_until_the_return_is_ended),
+        cmocka_unit_test(a_successor_is_verified_and_a_false_one_is_found),
+        cmocka_unit_test(a_succession_that_does_not_fit_founds_nothing),
         cmocka_unit_test(a_log_older_than_its_checkpoint_is_not_served),
     };
 

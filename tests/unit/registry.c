@@ -126,6 +126,65 @@ static void the_first_event_founds_the_log_and_no_other_does(void **unused)
     registry_free(r);
 }
 
+/* The message as a registry event at that position: what registry_fold makes of it. */
+static void fold_at(struct registry *r, uint64_t position, const ProtobufCMessage *message)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = mem_new(size);
+
+    protobuf_c_message_pack(message, bytes);
+    registry_fold(r, position, message->descriptor->name, slice_of(bytes, size));
+    mem_free(bytes);
+}
+
+static void a_log_goes_on_under_another_name_and_takes_back_until_it_is_ended(void **unused)
+{
+    struct registry *r = registry_new();
+    Core__LogSucceeded m = CORE__LOG_SUCCEEDED__INIT;
+    Core__ReturnEnded ended = CORE__RETURN_ENDED__INIT;
+    uint8_t root[HASH_SIZE] = {7};
+    size_t n;
+
+    (void)unused;
+    assert_int_equal(put_founded(r), 0);
+    assert_string_equal(registry_log(r), "chancery.example/main");
+    assert_int_equal(put(r, &ended.base), ERR_REGISTRY);
+    m.log = "chancery.example/main";
+    m.log_key = (ProtobufCBinaryData){KEY_SIZE, keys[3]};
+    m.predecessor = "chancery.example/main";
+    m.position = 90;
+    m.root = (ProtobufCBinaryData){HASH_SIZE, root};
+    assert_int_equal(put(r, &m.base), ERR_EXISTS);
+    m.log = "chancery.example/second";
+    m.lost = 90;
+    assert_int_equal(put(r, &m.base), ERR_FIELD);
+    m.lost = 100;
+    fold_at(r, 92, &m.base); /* not where it says */
+    assert_string_equal(registry_log(r), "chancery.example/main");
+    fold_at(r, 91, &m.base);
+    assert_string_equal(registry_log(r), "chancery.example/second");
+    assert_memory_equal(registry_log_key(r), keys[3], KEY_SIZE);
+    assert_true(registry_returning(r));
+    assert_int_equal(registry_predecessor(r, "chancery.example/main")->position, 90);
+    assert_null(registry_predecessor(r, "chancery.example/second"));
+    assert_int_equal(put(r, &ended.base), 0);
+    assert_false(registry_returning(r));
+    m.log = "chancery.example/third";
+    m.position = 95;
+    assert_int_equal(put(r, &m.base), ERR_REGISTRY); /* a copy of the second */
+    m.predecessor = "chancery.example/second";
+    m.log = "chancery.example/main";
+    assert_int_equal(put(r, &m.base), ERR_EXISTS);
+    m.log = "chancery.example/third";
+    fold_at(r, 96, &m.base);
+    const struct predecessor *p = registry_predecessors(r, &n);
+    assert_int_equal(n, 2);
+    assert_string_equal(p[0].log, "chancery.example/main");
+    assert_string_equal(p[1].log, "chancery.example/second");
+    assert_true(registry_returning(r));
+    registry_free(r);
+}
+
 static void the_founder_s_key_signs_before_the_seat_is_admitted(void **unused)
 {
     struct registry *r = founded();
@@ -285,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_event_founds_the_log_and_no_other_does),
+        cmocka_unit_test(a_log_goes_on_under_another_name_and_takes_back_until_it_is_ended),
         cmocka_unit_test(the_founder_s_key_signs_before_the_seat_is_admitted),
         cmocka_unit_test(names_are_unique_without_regard_to_case),
         cmocka_unit_test(what_a_record_names_must_be_there),
