@@ -625,9 +625,16 @@ enum { LMDB_META = 0x08, LMDB_DEPTH = 32, HEADS_TRIES = 1000 };
 static bool head_sound(const struct lmdb_head *h, uint64_t number)
 {
     uint32_t page = h->dbs[0].pad;
-    bool sound = h->magic == 0xbeefc0de && h->version == 1 && h->page_number == number &&
-                 h->flags == LMDB_META && (h->transaction & 1) == number && page >= 4096 &&
-                 page <= 65536 && (page & (page - 1)) == 0;
+    return h->magic == 0xbeefc0de && h->version == 1 && h->page_number == number &&
+           h->flags == LMDB_META && (h->transaction & 1) == number && page >= 4096 &&
+           page <= 65536 && (page & (page - 1)) == 0;
+}
+
+/* Of the newer head alone: where writing a head failed, LMDB puts the old numbers back into it and
+ * leaves the roots. */
+static bool roots_sound(const struct lmdb_head *h)
+{
+    bool sound = true;
 
     for (int i = 0; i < 2 && sound; i++)
         sound = h->dbs[i].flags == (i ? 0 : MDB_INTEGERKEY) && h->dbs[i].depth <= LMDB_DEPTH &&
@@ -644,7 +651,7 @@ static bool heads_read(int fd, struct lmdb_head heads[2])
         return false;
     int newer = heads[1].transaction > heads[0].transaction;
     return heads[newer].transaction == heads[!newer].transaction + 1 &&
-           heads[newer].last_page >= heads[!newer].last_page;
+           heads[newer].last_page >= heads[!newer].last_page && roots_sound(&heads[newer]);
 }
 
 /* An owner may write between the two. */

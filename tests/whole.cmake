@@ -11,7 +11,7 @@ target_link_libraries(acked PRIVATE broker_log)
 chancery_target(acked)
 chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_notify lib_base proto_core)
 chancery_plain(chancery-init broker_log lib_base proto_core)
-chancery_plain(chancery-log broker_log lib_base proto_core)
+chancery_plain(chancery-log broker_backup broker_log lib_base proto_core)
 chancery_plain(acked broker_log lib_base proto_core)
 chancery_plain(load lib_client lib_zsock lib_base proto_core)
 

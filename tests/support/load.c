@@ -4,6 +4,8 @@
  *   load publish CONF SEAT STREAM COUNT WINDOW HISTORY [PAUSE [PARTS]]
  *       publishes COUNT requests, one event a batch, WINDOW at a time; then it waits PAUSE ms. With
  *       a directory PARTS every fourth event names a part of its own, made there and put first
+ *   load keep ...
+ *       the same, and keeps its receipts in DIR/keep/SEAT
  *   load read CONF SEAT STREAM COUNT HISTORY
  *       reads STREAM until it has seen COUNT events
  *
@@ -36,7 +38,7 @@ struct load {
     FILE *history;
     const char *seat, *stream, *parts;
     uint64_t count, window, wait, begun, sent, done;
-    bool reading, closed;
+    bool reading, keeping, closed;
 };
 
 struct request { /* one event under way */
@@ -234,11 +236,13 @@ static int run(struct load *l)
 {
     char why[256];
     char *key_file = mem_printf("%s/keys/%s.key", l->settings.dir, l->seat);
+    char *keep_dir = l->keeping ? mem_printf("%s/keep/%s", l->settings.dir, l->seat) : NULL;
     struct chancery_options options = {
         .endpoint = l->settings.endpoint,
         .server_key = l->settings.server_key,
         .key_file = key_file,
         .log = l->settings.log,
+        .keep_dir = keep_dir,
         .software = "load",
     };
 
@@ -246,6 +250,7 @@ static int run(struct load *l)
     if (chancery_open(&l->client, l->loop, &options, why) != 0) {
         fprintf(stderr, "load: %s\n", why);
         mem_free(key_file);
+        mem_free(keep_dir);
         return EXIT_FAILURE;
     }
     uv_timer_init(l->loop, &l->pause);
@@ -257,6 +262,7 @@ static int run(struct load *l)
     uv_run(l->loop, UV_RUN_DEFAULT);
     uv_loop_close(l->loop);
     mem_free(key_file);
+    mem_free(keep_dir);
     return l->done == l->count ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -267,8 +273,9 @@ int main(int argc, char **argv)
     struct buf why = {0};
 
     l.reading = argc > 1 && strcmp(argv[1], "read") == 0;
+    l.keeping = argc > 1 && strcmp(argv[1], "keep") == 0;
     if (l.reading ? argc != 7 : argc < 8 || argc > 10) {
-        fputs("usage: load publish CONF SEAT STREAM COUNT WINDOW HISTORY [PAUSE [PARTS]]\n"
+        fputs("usage: load publish|keep CONF SEAT STREAM COUNT WINDOW HISTORY [PAUSE [PARTS]]\n"
               "       load read CONF SEAT STREAM COUNT HISTORY\n",
               stderr);
         return 2;
