@@ -106,6 +106,11 @@ bool merge_empty(const struct merge *m)
     return !m->inputs.first && !m->own.first;
 }
 
+bool merge_input_waits(const struct merge *m)
+{
+    return m->inputs.first != NULL;
+}
+
 bool merge_wants_input(const struct merge *m)
 {
     return m->inputs.held < HELD_MOST;

@@ -23,6 +23,7 @@
 
 enum {
     ANSWERS_ARENA = 256 * 1024 * 1024, /* of one input */
+    TICK = 500,                        /* ms */
     EXIT_AGAIN = 75,                   /* start me again: EX_TEMPFAIL */
 };
 
@@ -34,15 +35,14 @@ struct runner {
     uv_timer_t tick;
     struct chancery *client;
     struct chancery_reading *inputs, *own;
-    uint64_t inputs_head, own_head; /* caught up to; 0 = not yet */
-    uint64_t start_head;            /* of the log when the session began */
-    uint64_t folded;                /* position */
+    bool inputs_caught_up, own_caught_up;
+    bool started; /* all was folded that there was */
     struct merge *merge;
     struct fold *fold;
     struct answers answers;
+    bool publishing; /* answers are on their way; they come back through `own` */
     struct deaths *deaths;
     struct desk *desk;
-    bool publishing; /* answers are on their way; they come back through `own` */
     bool closing;
     int status;
 };
@@ -67,12 +67,7 @@ static void on_signal(uv_signal_t *handle, int number)
     runner_end(handle->data, EXIT_SUCCESS);
 }
 
-/* ---- deciding ---- */
-
-static bool folding(const struct runner *r)
-{
-    return !r->inputs_head || !r->own_head || r->folded < r->start_head;
-}
+/* ---- publishing ---- */
 
 static void on_published(void *arg, int err, const char *code, const char *text,
                          const uint64_t positions[], size_t n)
@@ -89,26 +84,27 @@ static void on_published(void *arg, int err, const char *code, const char *text,
     runner_end(r, EXIT_AGAIN);
 }
 
+/* ---- deciding ---- */
+
 /* What is recorded of the answers is how they begin: other rules would go on with others. */
-static bool goes_on(struct runner *r, const struct item *const *own, size_t known)
+static bool begins_so(struct runner *r, const struct item *const *own, size_t n)
 {
     const char *field = NULL;
     size_t i = 0;
 
-    while (i < known &&
-           !(field = i < r->answers.n ? answer_difference(&r->answers, i, own[i]) : "of"))
+    while (i < n && !(field = i < r->answers.n ? answer_difference(&r->answers, i, own[i]) : "of"))
         i++;
     if (!field)
         return true;
     log_error("%s: not what is recorded: input=%llu answer=%zu field=%s rules=%u; let the build "
               "that began finish it",
               r->worker->name, (unsigned long long)r->answers.cause, i, field, r->worker->rules);
-    runner_end(r, EXIT_FAILURE);
     return false;
 }
 
+/* `own`: the n answers that are recorded already. */
 static void decide_input(struct runner *r, const struct item *input, const struct item *const *own,
-                         size_t known)
+                         size_t n)
 {
     uint64_t deaths = deaths_of(r->deaths, input->position);
 
@@ -122,10 +118,12 @@ static void decide_input(struct runner *r, const struct item *input, const struc
         fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
         deaths_forget(r->deaths, input->position);
     }
-    if (!goes_on(r, own, known))
-        return;
-    r->publishing = true;
-    answers_publish(&r->answers, r->client, known, on_published, r);
+    if (begins_so(r, own, n)) {
+        r->publishing = true;
+        answers_publish(&r->answers, r->client, n, on_published, r);
+    } else {
+        runner_end(r, EXIT_FAILURE);
+    }
 }
 
 static void fold_answered(struct runner *r, const struct item *input, const struct item *const *own,
@@ -140,7 +138,6 @@ static void fold_answered(struct runner *r, const struct item *input, const stru
     for (size_t i = 0; i < n; i++)
         fold_own(r->fold, own[i]);
     deaths_forget(r->deaths, input->position);
-    r->folded = own[n - 1]->position > r->folded ? own[n - 1]->position : r->folded;
 }
 
 /* One input: true when there may be more to do now. */
@@ -157,8 +154,7 @@ static bool step(struct runner *r)
         fold_answered(r, input, own, n);
         break;
     case MERGE_PART:
-        if (!r->publishing && r->own_head >= r->start_head && r->own_head &&
-            r->answers.cause != input->position)
+        if (r->own_caught_up && !r->publishing && r->answers.cause != input->position)
             decide_input(r, input, own, n);
         return false;
     case MERGE_SKIPPED:
@@ -173,9 +169,16 @@ static bool step(struct runner *r)
     default:
         return false;
     }
-    r->folded = input->position > r->folded ? input->position : r->folded;
     merge_pop(r->merge);
     return true;
+}
+
+/* An input that is not folded with its answers: the state has a part of it, or nothing yet. */
+static enum desk_state desk_state(const struct runner *r)
+{
+    if (!r->started)
+        return DESK_FOLDING;
+    return merge_input_waits(r->merge) ? DESK_WAITS : DESK_OPEN;
 }
 
 static void go_on(struct runner *r)
@@ -184,15 +187,13 @@ static void go_on(struct runner *r)
         continue;
     if (r->closing)
         return;
-    const struct item *input, *const *own;
-    size_t n;
-    if (merge_peek(r->merge, &input, &own, &n) == MERGE_NOTHING && r->inputs_head > r->folded)
-        r->folded = r->inputs_head;
+    if (r->inputs_caught_up && r->own_caught_up && !merge_input_waits(r->merge))
+        r->started = true;
     if (merge_wants_input(r->merge))
         chancery_read_more(r->inputs);
     if (merge_wants_own(r->merge))
         chancery_read_more(r->own);
-    desk_turn(r->desk, folding(r), r->folded);
+    desk_turn(r->desk, desk_state(r));
 }
 
 /* ---- readings ---- */
@@ -208,6 +209,7 @@ static int on_input(void *arg, const struct chancery_record *record)
     struct runner *r = arg;
     struct item *item = item_of_record(record);
 
+    desk_came(r->desk, record->position);
     if (!item) {
         log_warn("%s: cannot be read position=%llu", r->worker->name,
                  (unsigned long long)record->position);
@@ -234,7 +236,8 @@ static void on_inputs_caught_up(void *arg, uint64_t head)
 {
     struct runner *r = arg;
 
-    r->inputs_head = head;
+    desk_came(r->desk, head);
+    r->inputs_caught_up = true;
     go_on(r);
 }
 
@@ -242,7 +245,8 @@ static void on_own_caught_up(void *arg, uint64_t head)
 {
     struct runner *r = arg;
 
-    r->own_head = head;
+    (void)head;
+    r->own_caught_up = true;
     go_on(r);
 }
 
@@ -286,10 +290,8 @@ static void on_session(void *arg, const struct chancery_session *s)
 
     log_info("%s: session seat=%s head=%llu", r->worker->name, s->seat,
              (unsigned long long)s->head);
-    if (r->inputs)
-        return; /* readings go on by themselves */
-    r->start_head = s->head;
-    readings_open(r, s->seat);
+    if (!r->inputs) /* those that are there go on by themselves */
+        readings_open(r, s->seat);
 }
 
 /* ---- starting ---- */
@@ -324,7 +326,7 @@ static void handles_start(struct runner *r)
     }
     uv_timer_init(r->loop, &r->tick);
     r->tick.data = r;
-    uv_timer_start(&r->tick, on_tick, 500, 500);
+    uv_timer_start(&r->tick, on_tick, TICK, TICK);
 }
 
 static int runner_run(struct runner *r)

@@ -229,6 +229,27 @@ def a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was():
     assert as_of >= many and "1 requests, 500 offices" in state, (as_of, state)
 
 
+def an_answer_knows_the_log_up_to_the_position_that_it_states():
+    i = tally_instance("quota-events = 64\n")
+    first = request(i, "QMB", "100")
+    second = request(i, "QMC", "300")
+    wait_for("the second one is being answered", lambda: second in answers(i))
+    for asked in (0, first, second):  # it waits, or is told to come again
+        as_of, state = ask(i, asked)
+        assert state == "busy.folding" or (as_of >= second and "400 offices" in state), state
+    answered(i, second)
+
+    # any position may be asked for: of an answer, or of what the worker does not read at all
+    last = answers(i)[second][-1]["position"]
+    assert ask(i, last)[0] >= last
+    elsewhere = publish(i, "embargo.in", "core.RetryInput", {"input": 1})
+    assert ask(i, elsewhere)[0] >= elsewhere
+    third = request(i, "QMD", "1")
+    as_of, state = ask(i, third)
+    assert as_of >= third and "401 offices" in state, (as_of, state)
+    assert ask(i, third + 1000) == (None, "busy.folding")
+
+
 def more_answers_than_are_held_at_once_are_published_and_folded():
     i = tally_instance()
     many = request(i, "QMB", "32000")
@@ -366,6 +387,7 @@ if __name__ == "__main__":
          a_retry_of_what_did_not_fail_is_refused_by_the_command_and_by_the_worker,
          deaths_are_counted_over_a_restart_of_everything,
          a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was,
+         an_answer_knows_the_log_up_to_the_position_that_it_states,
          more_answers_than_are_held_at_once_are_published_and_folded,
          answers_that_another_build_began_are_not_mixed_with_this_one_s,
          a_worker_that_starts_again_has_the_state_it_had,
