@@ -47,6 +47,8 @@ struct runner {
     int status;
 };
 
+static void go_on(struct runner *r);
+
 /* ---- ending ---- */
 
 static void runner_end(struct runner *r, int status)
@@ -76,8 +78,12 @@ static void on_published(void *arg, int err, const char *code, const char *text,
 
     (void)positions, (void)n;
     r->publishing = false;
-    if (err == 0 || r->closing)
+    if (r->closing)
         return;
+    if (err == 0) {
+        go_on(r); /* the answers may have come back before this: another one waits behind them */
+        return;
+    }
     /* another instance answered differently, or the registry changed: begin again from the log */
     log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name,
               (unsigned long long)r->answers.cause, code, text);

@@ -6,9 +6,10 @@ embargo worker on a real list."""
 import json
 import os
 import shutil
-import signal
+import socket
 import struct
 import subprocess
+import threading
 
 from instance import Instance, run, scratch, snapshot, spawn, tool, wait_for
 from kill import admit
@@ -250,6 +251,64 @@ def an_answer_knows_the_log_up_to_the_position_that_it_states():
     assert ask(i, third + 1000) == (None, "busy.folding")
 
 
+class Wire:
+    """Bytes between a socket of its own and the broker's; what goes down to the peer can be held."""
+
+    def __init__(self, path, broker):
+        self.broker, self.holds, self.armed, self.ends = broker, False, False, []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        self.socket.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            peer = self.socket.accept()[0]
+            broker = socket.socket(socket.AF_UNIX)
+            broker.connect(self.broker)
+            self.ends, self.holds = [peer, broker], False
+            for source, target in ((peer, broker), (broker, peer)):
+                threading.Thread(target=self.carry, args=(source, target), daemon=True).start()
+
+    def carry(self, source, target):
+        up = source is self.ends[0]
+        try:
+            while data := source.recv(65536):
+                if up and self.armed and len(data) > 300:  # a Publish, the largest that goes up
+                    self.holds, self.armed = True, False
+                if up or not self.holds:
+                    target.sendall(data)
+        except OSError:
+            pass
+
+    def hold_behind_the_next_publish(self):
+        self.armed = True
+
+    def cut(self):
+        for end in self.ends:
+            end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def a_lost_acknowledgement_stops_nothing():
+    i = tally_instance()
+    program(i, "false")
+    i.kill("tally")
+    conf = os.path.join(i.dir, "wire.conf")
+    with open(i.conf) as f, open(conf, "w") as out:
+        out.write(f.read().replace("broker.sock", "wire.sock"))
+    wire = Wire(os.path.join(i.dir, "run", "wire.sock"), os.path.join(i.dir, "run", "broker.sock"))
+    worker = spawn(tool("tally"), "--config", conf, stderr=subprocess.DEVNULL)
+    answered(i, request(i, "QMB", "1"))
+    wire.hold_behind_the_next_publish()
+    first, second = request(i, "QMC", "1"), request(i, "QMD", "1")
+    assert answered(i, first) == ["OfficeAdded"]
+    assert wire.holds and second not in answers(i)
+    wire.cut()
+    assert answered(i, second) == ["OfficeAdded"]
+    assert worker.poll() is None
+
+
 def more_answers_than_are_held_at_once_are_published_and_folded():
     i = tally_instance()
     many = request(i, "QMB", "32000")
@@ -388,6 +447,7 @@ if __name__ == "__main__":
          deaths_are_counted_over_a_restart_of_everything,
          a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was,
          an_answer_knows_the_log_up_to_the_position_that_it_states,
+         a_lost_acknowledgement_stops_nothing,
          more_answers_than_are_held_at_once_are_published_and_folded,
          answers_that_another_build_began_are_not_mixed_with_this_one_s,
          a_worker_that_starts_again_has_the_state_it_had,
