@@ -24,7 +24,6 @@
 enum {
     ANSWERS_ARENA = 256 * 1024 * 1024, /* of one input */
     TICK = 500,                        /* ms */
-    EXIT_AGAIN = 75,                   /* start me again: EX_TEMPFAIL */
 };
 
 struct runner {
@@ -41,6 +40,8 @@ struct runner {
     struct fold *fold;
     struct answers answers;
     bool publishing; /* answers are on their way; they come back through `own` */
+    size_t recorded; /* of them */
+    bool halted;     /* they are published again at the next tick */
     struct deaths *deaths;
     struct desk *desk;
     bool closing;
@@ -71,23 +72,56 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- publishing ---- */
 
+/* The broker cannot take anything now, and says why. */
+static bool is_halt(int err)
+{
+    return err == ERR_FULL || err == ERR_CLOCK || err == ERR_BUSY || err == ERR_QUOTA;
+}
+
+static void refused(struct runner *r, int err, const char *code, const char *text)
+{
+    unsigned long long cause = r->answers.cause;
+    bool halted = r->halted;
+
+    r->halted = is_halt(err);
+    if (r->halted) {
+        if (!halted)
+            log_warn("%s: waits until it can be published: cause=%llu code=%s text=%s",
+                     r->worker->name, cause, code, text);
+        return;
+    }
+    if (err == ERR_ID_REUSED || err == ERR_SEAT_ORDER)
+        log_error("%s: another instance of this worker is ahead and answered cause=%llu code=%s; "
+                  "this one ends, and may start again from the log",
+                  r->worker->name, cause, code);
+    else
+        log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name, cause, code,
+                  text);
+    runner_end(r, WORKER_AGAIN);
+}
+
 static void on_published(void *arg, int err, const char *code, const char *text,
                          const uint64_t positions[], size_t n)
 {
     struct runner *r = arg;
 
-    (void)positions, (void)n;
+    (void)positions;
     r->publishing = false;
+    r->recorded += n;
     if (r->closing)
         return;
-    if (err == 0) {
-        go_on(r); /* the answers may have come back before this: another one waits behind them */
+    if (err) {
+        refused(r, err, code, text);
         return;
     }
-    /* another instance answered differently, or the registry changed: begin again from the log */
-    log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name,
-              (unsigned long long)r->answers.cause, code, text);
-    runner_end(r, EXIT_AGAIN);
+    r->halted = false;
+    go_on(r); /* the answers may have come back before this: another one waits behind them */
+}
+
+static void publish(struct runner *r)
+{
+    r->publishing = true;
+    answers_publish(&r->answers, r->client, r->recorded, on_published, r);
 }
 
 /* ---- deciding ---- */
@@ -125,8 +159,8 @@ static void decide_input(struct runner *r, const struct item *input, const struc
         deaths_forget(r->deaths, input->position);
     }
     if (begins_so(r, own, n)) {
-        r->publishing = true;
-        answers_publish(&r->answers, r->client, n, on_published, r);
+        r->recorded = n;
+        publish(r);
     } else {
         runner_end(r, EXIT_FAILURE);
     }
@@ -144,6 +178,7 @@ static void fold_answered(struct runner *r, const struct item *input, const stru
     for (size_t i = 0; i < n; i++)
         fold_own(r->fold, own[i]);
     deaths_forget(r->deaths, input->position);
+    r->halted = false;
 }
 
 /* One input: true when there may be more to do now. */
@@ -317,6 +352,8 @@ static void on_tick(uv_timer_t *timer)
 {
     struct runner *r = timer->data;
 
+    if (r->halted && !r->publishing)
+        publish(r);
     if (r->desk)
         desk_tick(r->desk);
 }

@@ -96,7 +96,11 @@ uint32_t fold_rules(const struct fold *f); /* version last adopted; 0 = none yet
 void fold_question(const struct fold *f, const char *type, struct slice payload,
                    struct answers *out);
 
-/* Runs until SIGTERM or SIGINT; returns the exit status.  argv: --config FILE (endpoint,
- * server-key, key-file, run-dir), or the same as options.  Three deaths on one input (counted in
- * run-dir/<name>.deaths) are answered by WorkerFailed. */
+enum { WORKER_AGAIN = 75 }; /* exit status: another instance is ahead; start again from the log */
+
+/* Runs until SIGTERM or SIGINT; returns the exit status.  argv: --config FILE or the instance's
+ * directory; the seat is that of [<name>], or of [process <name>] where that section does not
+ * exist. Three deaths on one input (counted in run/<name>.deaths) are answered by WorkerFailed.  A
+ * second instance is harmless: what both answer is recorded once, and the one that is behind ends
+ * with WORKER_AGAIN. */
 int worker_main(const struct worker *w, int argc, char **argv);

@@ -6,6 +6,7 @@ embargo worker on a real list."""
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -13,9 +14,10 @@ import threading
 
 from instance import Instance, run, scratch, snapshot, spawn, tool, wait_for
 from kill import admit
-from whole import microseconds, say
+from whole import hash_of, microseconds, say
 
 PARTY, OFFICE = "core.PartyAdded", "core.OfficeAdded"
+AGAIN = 75  # exit status of a worker that another instance is ahead of
 
 
 def configure(i, old, new):
@@ -251,6 +253,25 @@ def an_answer_knows_the_log_up_to_the_position_that_it_states():
     assert ask(i, third + 1000) == (None, "busy.folding")
 
 
+def answers_that_the_broker_cannot_take_now_are_published_when_it_can():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "1"))
+    program(i, "false")
+    i.kill("tally")
+    at = request(i, "QMC", "2")
+    i.down()
+    configure(i, "[broker]\n", "[broker]\ndisk-reserve = 1000000G\n")
+    program(i, "tally")
+    i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stderr=subprocess.DEVNULL)
+    wait_for("the worker is refused and says so", lambda: "tally: waits until" in i.logs())
+    assert f"cause={at} code=log.full" in i.logs()
+    pid = i.pids()["tally"]
+    configure(i, "disk-reserve = 1000000G\n", "")
+    i.kill("broker")
+    assert answered(i, at) == ["OfficeAdded", "OfficeAdded"]
+    assert i.pids()["tally"] == pid
+
+
 class Wire:
     """Bytes between a socket of its own and the broker's; what goes down to the peer can be held."""
 
@@ -441,15 +462,141 @@ def a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_fal
     assert "refused: list.unknown" in i.check("worker", "retry", str(at))
 
 
+class Embargo:
+    """An embargo worker of the test's own, started again when it ends because another is ahead."""
+
+    def __init__(self, i, name):
+        self.i, self.log, self.stale = i, os.path.join(i.root, name + ".log"), 0
+        self.start()
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = spawn(tool("chancery-embargo"), "--config", self.i.dir, stderr=log)
+
+    def ended(self):
+        """True once it ended, as it should: with its own exit status and a sentence that says why."""
+        if self.process.poll() is None:
+            return False
+        with open(self.log) as f:
+            last = f.read().splitlines()[-1]
+        assert self.process.returncode == AGAIN, (self.process.returncode, last)
+        assert "another instance of this worker is ahead and answered cause=" in last, last
+        assert "code=id.reused" in last or "code=seat.order" in last, last
+        self.stale += 1
+        return True
+
+    def keep_up(self):
+        if self.ended():
+            self.start()
+
+
+def sessions(i, seat):
+    return sum(s.get("sessions", 0) for s in i.json("status")[0]["broker"]["seats"]
+               if s["seat"] == seat)
+
+
+def both_serve(i):
+    """Questions go to one and the other in turn, and neither still folds."""
+    wait_for("both are there", lambda: sessions(i, "embargo") == 2)
+    wait_for("both answer",
+             lambda: all(i.run("list", "status").returncode == 0 for _ in range(4)))
+
+
+def beside(command, workers):
+    """Runs a command while the workers are kept up; its exit status."""
+    done = spawn(tool("chancery"), *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def over():
+        for worker in workers:
+            worker.keep_up()
+        return done.poll() is not None
+    wait_for("the command is done", over)
+    return done.returncode
+
+
+def nothing_is_there_twice(i):
+    found = answers(i, "embargo.out")
+    for cause in found:
+        whole(found[cause])
+    said = audit(i)
+    assert " 0 differences" in said and "not answered" not in said, said
+
+
+def two_instances_started_together_record_everything_once():
+    i = Instance()
+    without_embargo(i)
+    files = scratch()
+    first, second = (snapshot(d, files) for d in ("2023-03-27", "2024-09-21"))
+    workers = [Embargo(i, "a"), Embargo(i, "b")]
+    both_serve(i)
+    for path, status in ((first, 0), (second, 4), (first, 4), (second, 4)):
+        assert beside(["list", "import", "--list", "un", path, "--dir", i.dir], workers) == status
+    assert beside(["list", "confirm", hash_of(second), "--dir", i.dir], workers) == 0
+    for worker in workers:
+        worker.keep_up()
+    nothing_is_there_twice(i)
+
+
+def an_instance_started_while_the_other_answers_does_no_harm():
+    i = Instance()
+    without_embargo(i)
+    files = scratch()
+    first, second = (snapshot(d, files) for d in ("2023-03-27", "2024-09-21"))
+    workers = [Embargo(i, "a")]
+    assert beside(["list", "import", "--list", "un", first, "--dir", i.dir], workers) == 0
+    assert beside(["list", "import", "--list", "un", second, "--dir", i.dir], workers) == 4
+    configure(i, "[broker]\n", "[broker]\nquota-events = 64\n")
+    i.kill("broker")
+    wait_for("the broker answers", lambda: i.run("log", "head").returncode == 0)
+    confirming = spawn(tool("chancery"), "list", "confirm", hash_of(second), "--dir", i.dir,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    request = wait_for("it is asked", lambda: i.json("event", "ls", "--stream", "embargo.in"))
+    cause = request[-1]["position"]
+    part = wait_for("some answers are there",
+                    lambda: len(answers(i, "embargo.out").get(cause, [])))
+    workers.append(Embargo(i, "b"))
+    wait_for("both are there", lambda: sessions(i, "embargo") == 2)
+    now = answers(i, "embargo.out")[cause]
+    assert part <= len(now) < now[0]["envelope"]["of"], (part, len(now))
+    def over():
+        for worker in workers:
+            worker.keep_up()
+        return confirming.poll() is not None
+    wait_for("it is confirmed", over)
+    assert confirming.returncode == 0
+    nothing_is_there_twice(i)
+
+
+def an_instance_that_is_behind_ends_and_says_why():
+    i = Instance()
+    without_embargo(i)
+    files = scratch()
+    first, second = (snapshot(d, files) for d in ("2023-03-27", "2024-09-21"))
+    ahead = Embargo(i, "a")
+    i.check("list", "import", "--list", "un", first)
+    i.check("list", "import", "--list", "un", second, status=4)
+    behind = Embargo(i, "b")
+    both_serve(i)
+    behind.process.send_signal(signal.SIGSTOP)
+    i.check("list", "confirm", hash_of(second))
+    behind.process.send_signal(signal.SIGCONT)
+    wait_for("it ends", behind.ended)
+    assert ahead.process.poll() is None
+    nothing_is_there_twice(i)
+
+
 if __name__ == "__main__":
     run([an_input_that_kills_the_worker_three_times_is_set_aside_and_can_be_asked_again,
          a_retry_of_what_did_not_fail_is_refused_by_the_command_and_by_the_worker,
          deaths_are_counted_over_a_restart_of_everything,
          a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was,
          an_answer_knows_the_log_up_to_the_position_that_it_states,
+         answers_that_the_broker_cannot_take_now_are_published_when_it_can,
          a_lost_acknowledgement_stops_nothing,
          more_answers_than_are_held_at_once_are_published_and_folded,
          answers_that_another_build_began_are_not_mixed_with_this_one_s,
          a_worker_that_starts_again_has_the_state_it_had,
          an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again,
-         a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false])
+         a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false,
+         two_instances_started_together_record_everything_once,
+         an_instance_started_while_the_other_answers_does_no_harm,
+         an_instance_that_is_behind_ends_and_says_why])
