@@ -433,19 +433,24 @@ def an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again():
     assert " 0 differences" in said, said
 
 
+def asked_and_answered(i, name, payload):
+    """Positions of a request and of the one answer that is planted for it while no worker runs."""
+    at = int(say(i, "officer", "embargo.in", "embargo.ConfirmSnapshot", {"list": "un"}))
+    [record] = [e for e in i.json("event", "ls", "--stream", "embargo.in") if e["position"] == at]
+    answer = say(i, "embargo", "embargo.out", name, payload(at), at, 0, 1,
+                 microseconds(record["received"]))
+    return at, int(answer)
+
+
 def a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false():
     i = Instance()
     without_embargo(i)
-    true = {"type": "chancery.embargo.v1.ConfirmSnapshot", "deaths": 3}
-    planted = []
-    for payload in (true, {**true, "deaths": 2}, {**true, "input": 1},
-                    {**true, "type": "chancery.embargo.v1.Notice"}):
-        at = int(say(i, "officer", "embargo.in", "embargo.ConfirmSnapshot", {"list": "un"}))
-        [record] = [e for e in i.json("event", "ls", "--stream", "embargo.in")
-                    if e["position"] == at]
-        planted.append((at, say(i, "embargo", "embargo.out", "core.WorkerFailed",
-                                {"input": at, **payload}, at, 0, 1,
-                                microseconds(record["received"]))))
+    request = "chancery.embargo.v1.ConfirmSnapshot"
+    claims = [lambda at: {"input": at, "type": request, "deaths": 3},
+              lambda at: {"input": at, "type": request, "deaths": 2},
+              lambda at: {"input": 1, "type": request, "deaths": 3},
+              lambda at: {"input": at, "type": "chancery.embargo.v1.Notice", "deaths": 3}]
+    planted = [asked_and_answered(i, "core.WorkerFailed", claim) for claim in claims]
     said = audit(i, status=1)
     lines = [line for line in said.splitlines() if line.startswith("difference: ")]
     assert len(lines) == 3, said
@@ -457,9 +462,17 @@ def a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_fal
 
     # the worker takes the log as it is, and decides the input when it is asked to
     with_embargo(i)
-    at = planted[0][0]
-    assert [f["input"] for f in i.json("worker", "ls")[0]["failed"]] == [at, at + 2, 1, at + 6]
-    assert "refused: list.unknown" in i.check("worker", "retry", str(at))
+    first, second, _, last = [at for at, _ in planted]
+    assert [f["input"] for f in i.json("worker", "ls")[0]["failed"]] == [first, second, 1, last]
+    assert "refused: list.unknown" in i.check("worker", "retry", str(first))
+
+
+def a_planted_decision_by_no_rules_is_a_difference():
+    i = Instance()
+    without_embargo(i)
+    _, answer = asked_and_answered(i, "embargo.Baseline", lambda at: {"list": "un"})
+    said = audit(i, status=1)
+    assert f"difference: embargo: position {answer}: field type: " in said, said
 
 
 class Embargo:
@@ -597,6 +610,7 @@ if __name__ == "__main__":
          a_worker_that_starts_again_has_the_state_it_had,
          an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again,
          a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false,
+         a_planted_decision_by_no_rules_is_a_difference,
          two_instances_started_together_record_everything_once,
          an_instance_started_while_the_other_answers_does_no_harm,
          an_instance_that_is_behind_ends_and_says_why])
