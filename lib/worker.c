@@ -126,20 +126,19 @@ static void publish(struct runner *r)
 
 /* ---- deciding ---- */
 
-/* What is recorded of the answers is how they begin: other rules would go on with others. */
-static bool begins_so(struct runner *r, const struct item *const *own, size_t n)
+/* The n answers that are recorded are the first of those decided. */
+static bool as_decided(const struct runner *r, const struct item *const *own, size_t n)
 {
     const char *field = NULL;
     size_t i = 0;
 
     while (i < n && !(field = i < r->answers.n ? answer_difference(&r->answers, i, own[i]) : "of"))
         i++;
-    if (!field)
-        return true;
-    log_error("%s: not what is recorded: input=%llu answer=%zu field=%s rules=%u; let the build "
-              "that began finish it",
-              r->worker->name, (unsigned long long)r->answers.cause, i, field, r->worker->rules);
-    return false;
+    if (field)
+        log_error("%s: not what is recorded: input=%llu answer=%zu field=%s rules=%u",
+                  r->worker->name, (unsigned long long)r->answers.cause, i, field,
+                  r->worker->rules);
+    return !field;
 }
 
 /* `own`: the n answers that are recorded already. */
@@ -158,22 +157,31 @@ static void decide_input(struct runner *r, const struct item *input, const struc
         fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
         deaths_forget(r->deaths, input->position);
     }
-    if (begins_so(r, own, n)) {
+    if (as_decided(r, own, n)) {
         r->recorded = n;
         publish(r);
     } else {
+        log_error("%s: other rules began to answer: let the build that has them finish",
+                  r->worker->name);
         runner_end(r, EXIT_FAILURE);
     }
+}
+
+static bool is_decided(const struct runner *r, const struct item *input)
+{
+    return r->answers.cause == input->position;
 }
 
 static void fold_answered(struct runner *r, const struct item *input, const struct item *const *own,
                           size_t n)
 {
-    bool decided = r->answers.cause == input->position;
-
-    if (!decided && fold_is_failed(own, n))
+    if (is_decided(r, input) && !as_decided(r, own, n)) {
+        runner_end(r, WORKER_AGAIN); /* another instance with other rules was first */
+        return;
+    }
+    if (!is_decided(r, input) && fold_is_failed(own, n))
         fold_failed(r->fold, input, DEATHS_MOST, NULL);
-    else if (!decided)
+    else if (!is_decided(r, input))
         fold_input(r->fold, input, FOLD_APPLY, NULL);
     for (size_t i = 0; i < n; i++)
         fold_own(r->fold, own[i]);
@@ -195,7 +203,7 @@ static bool step(struct runner *r)
         fold_answered(r, input, own, n);
         break;
     case MERGE_PART:
-        if (r->own_caught_up && !r->publishing && r->answers.cause != input->position)
+        if (r->own_caught_up && !r->publishing && !is_decided(r, input))
             decide_input(r, input, own, n);
         return false;
     case MERGE_SKIPPED:

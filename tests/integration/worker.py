@@ -355,8 +355,25 @@ def answers_that_another_build_began_are_not_mixed_with_this_one_s():
     program(i, "tally")
     message = f"input={at} answer=0 field=payload"
     wait_for("the worker says why it ends", lambda: message in i.logs())
-    assert "let the build that began finish it" in i.logs()
+    wait_for("and what to do", lambda: "let the build that has them finish" in i.logs())
     assert [e["payload"]["office"] for e in answers(i)[at]] == ["QMC/one"]
+
+
+def what_another_build_answered_is_folded_as_it_is():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "1"))
+    dump(i)
+    pid = i.pids()["tally"]
+    os.kill(pid, signal.SIGSTOP)
+    at = request(i, "QMC", "2")
+    [record] = [e for e in i.json("event", "ls", "--stream", "tally.in") if e["position"] == at]
+    assert say(i, "tally", "tally.out", OFFICE, {"office": "QMC/one"}, at, 0, 1,
+               microseconds(record["received"])).isdigit()
+    os.kill(pid, signal.SIGCONT)
+    wait_for("it ended", lambda: i.pids().get("tally", pid) != pid)
+    assert f"tally ended with status {AGAIN}," in open(os.path.join(i.root, "up.log")).read()
+    assert answered(i, request(i, "QMD", "1")) == ["OfficeAdded"]
+    assert "3 requests, 3 offices" in dump(i)
 
 
 def a_worker_that_starts_again_has_the_state_it_had():
@@ -405,6 +422,35 @@ def audit(i, status=0):
     i.down()
     assert i.check("log", "verify", i.dir, dir=False).startswith("ok")
     return i.check("audit", i.dir, dir=False, status=status)
+
+
+def an_embargo_worker_that_starts_again_answers_as_it_did():
+    i = Instance()
+    i.up()
+    files = scratch()
+    for date, status in (("2023-03-27", 0), ("2024-09-21", 4)):
+        i.check("list", "import", "--list", "un", snapshot(date, files), status=status)
+    questions = (("list", "ls"), ("list", "status"), ("list", "history", "IRi.001"))
+    before, pid = [i.json(*words) for words in questions], i.pids()["embargo"]
+    i.kill("embargo")
+    wait_for("it runs again", lambda: i.pids().get("embargo", pid) != pid)
+    wait_for("it answers", lambda: i.run("list", "status").returncode == 0)
+    assert [i.json(*words) for words in questions] == before
+
+
+def a_section_that_is_wrong_is_named_with_its_place():
+    i = Instance()
+    configure(i, "[broker]\n", "[process tally]\nprogram = tally\npath = x\n\n[broker]\n")
+    with open(i.conf) as f:
+        line = f.read().splitlines().index("path = x") + 1
+    said = i.run("up")
+    assert said.returncode == 1, said
+    assert f"chancery.conf:{line}: [process tally] has no key \"path\"" in said.stderr, said
+    configure(i, "path = x\n", "")
+    configure(i, "processes = broker", "processes = broker tally")
+    said = i.run("up")
+    assert said.returncode == 1, said
+    assert f"cannot run {i.dir}/tally: No such file or directory" in said.stderr, said
 
 
 def an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again():
@@ -607,7 +653,10 @@ if __name__ == "__main__":
          a_lost_acknowledgement_stops_nothing,
          more_answers_than_are_held_at_once_are_published_and_folded,
          answers_that_another_build_began_are_not_mixed_with_this_one_s,
+         what_another_build_answered_is_folded_as_it_is,
          a_worker_that_starts_again_has_the_state_it_had,
+         an_embargo_worker_that_starts_again_answers_as_it_did,
+         a_section_that_is_wrong_is_named_with_its_place,
          an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again,
          a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false,
          a_planted_decision_by_no_rules_is_a_difference,
