@@ -42,9 +42,9 @@ void answer_first(struct answers *a, const ProtobufCMessage *message);
 /* RequestRefused. */
 void answer_refused(struct answers *a, const char *code, const char *field, const char *text);
 
+struct item;
 /* In what the recorded answer differs from the i-th (of those that there are): a field's name, or
  * NULL. */
-struct item;
 const char *answer_difference(const struct answers *a, size_t i, const struct item *recorded);
 
 /* Publishes ordinals from `first` on in batches of at most 64 events and 768 KiB, one after the

@@ -20,16 +20,24 @@ struct waiting { /* a question */
     uint64_t deadline; /* of the loop, ms */
 };
 
+struct search {                       /* for inputs up to a position that none has reached */
+    struct chancery_reading *reading; /* NULL = none runs */
+    uint64_t until;
+    uint64_t last;  /* input that it found; 0 = none yet */
+    uint64_t found; /* `until` of one that is complete: behind `last` there is none up to there */
+};
+
 struct desk {
     const struct worker *worker;
     const struct fold *fold;
     struct chancery *client;
     uv_loop_t *loop;
     struct answers reply;
-    bool folding;
-    uint64_t folded;
+    enum desk_state state;
+    uint64_t came;
     struct waiting *waiting;
     size_t n_waiting;
+    struct search search;
 };
 
 /* ---- answering ---- */
@@ -45,8 +53,8 @@ static void reply(struct desk *d, uint64_t token, const char *type, struct slice
         chancery_answer_refused(d->client, token, refused->code, refused->text, refused->field);
         core__request_refused__free_unpacked(refused, NULL);
     } else {
-        chancery_answer(d->client, token, e->type->name, e->payload.data, e->payload.size,
-                        d->folded, e->label);
+        chancery_answer(d->client, token, e->type->name, e->payload.data, e->payload.size, d->came,
+                        e->label);
     }
 }
 
@@ -63,13 +71,84 @@ static void waiting_free(struct desk *d, struct waiting *w)
     mem_free(w);
 }
 
+/* ---- how far the log is known ---- */
+
+static void came(struct desk *d, uint64_t position)
+{
+    const struct search *s = &d->search;
+
+    if (position > d->came)
+        d->came = position;
+    if (d->came >= s->last && d->came < s->found)
+        d->came = s->found;
+}
+
+static int on_found(void *arg, const struct chancery_record *record)
+{
+    struct desk *d = arg;
+
+    d->search.last = record->position;
+    return 1;
+}
+
+static void serve(struct desk *d);
+
+static void on_searched(void *arg, int err, const char *text)
+{
+    struct desk *d = arg;
+
+    (void)text;
+    d->search.reading = NULL;
+    if (err) /* too many readings are open: who asked is refused when the patience ends */
+        return;
+    d->search.found = d->search.until;
+    serve(d);
+}
+
+/* The lowest position that is waited for and not reached; 0 = none. */
+static uint64_t wanted(const struct desk *d)
+{
+    uint64_t least = 0;
+
+    for (const struct waiting *w = d->waiting; w; w = w->next)
+        if (w->at_least > d->came && (!least || w->at_least < least))
+            least = w->at_least;
+    return least;
+}
+
+static void search(struct desk *d)
+{
+    struct search *s = &d->search;
+    uint64_t until = wanted(d);
+    const struct chancery_read_options options = {
+        .from = d->came + 1,
+        .until = until,
+        .streams = d->worker->reads,
+        .record = on_found,
+        .ended = on_searched,
+        .arg = d,
+    };
+
+    if (s->reading && s->until == until)
+        return;
+    chancery_read_cancel(s->reading);
+    s->reading = NULL;
+    if (until <= s->found)
+        return;
+    *s = (struct search){.until = until};
+    chancery_read(d->client, &options, &s->reading); /* refused only when the client is closing */
+}
+
 /* ---- serving ---- */
 
 static void serve(struct desk *d)
 {
-    for (struct waiting **at = &d->waiting; *at;) {
+    struct waiting **at = &d->waiting;
+
+    came(d, d->came);
+    while (*at && d->state == DESK_OPEN) {
         struct waiting *w = *at;
-        if (w->at_least > d->folded) {
+        if (w->at_least > d->came) {
             at = &w->next;
             continue;
         }
@@ -77,18 +156,19 @@ static void serve(struct desk *d)
         *at = w->next;
         waiting_free(d, w);
     }
+    search(d);
 }
 
 static void on_question(void *arg, const struct chancery_question *q)
 {
     struct desk *d = arg;
 
-    if (d->folding || d->n_waiting == QUESTIONS_MOST) {
-        refuse(d, q->token);
+    if (d->state == DESK_OPEN && q->at_least <= d->came) {
+        reply(d, q->token, q->type, slice_of(q->payload, q->size));
         return;
     }
-    if (q->at_least <= d->folded) {
-        reply(d, q->token, q->type, slice_of(q->payload, q->size));
+    if (d->state == DESK_FOLDING || d->n_waiting == QUESTIONS_MOST) {
+        refuse(d, q->token);
         return;
     }
     struct waiting *w = mem_new(sizeof *w);
@@ -100,14 +180,18 @@ static void on_question(void *arg, const struct chancery_question *q)
     buf_add(&w->payload, q->payload, q->size);
     d->waiting = w;
     d->n_waiting++;
+    search(d);
 }
 
-void desk_turn(struct desk *d, bool folding, uint64_t folded)
+void desk_came(struct desk *d, uint64_t position)
 {
-    d->folding = folding;
-    d->folded = folded;
-    if (!folding)
-        serve(d);
+    came(d, position);
+}
+
+void desk_turn(struct desk *d, enum desk_state state)
+{
+    d->state = state;
+    serve(d);
 }
 
 void desk_tick(struct desk *d)
@@ -122,6 +206,7 @@ void desk_tick(struct desk *d)
         *at = w->next;
         waiting_free(d, w);
     }
+    search(d);
 }
 
 /* ---- life ---- */
@@ -131,7 +216,7 @@ struct desk *desk_new(const struct worker *w, const struct fold *fold, struct ch
 {
     struct desk *d = mem_new(sizeof *d);
 
-    *d = (struct desk){.worker = w, .fold = fold, .client = client, .loop = loop, .folding = true};
+    *d = (struct desk){.worker = w, .fold = fold, .client = client, .loop = loop};
     answers_init(&d->reply, REPLY_ARENA, w->out);
     int rc = chancery_offer(client, w->name, on_question, d);
     assert(rc == 0);

@@ -341,4 +341,5 @@ void fold_question(const struct fold *f, const char *type, struct slice payload,
         question->reply(f->state, body, out);
     else
         answer_refused(out, "bytes.malformed", where, "the question is not well-formed");
+    assert(out->n == 1);
 }

@@ -21,7 +21,9 @@ struct merge {
 
 struct item *item_new(uint64_t position, int64_t received, struct slice event, struct slice payload)
 {
-    struct arena *arena = arena_new(ITEM_ARENA + event.size * 16 + payload.size);
+    /* the bytes, and the event and its envelope taken apart */
+    size_t about = payload.size + 4 * event.size + 1024;
+    struct arena *arena = arena_new_for(about, ITEM_ARENA + event.size * 16 + payload.size);
     struct item *item = arena_take(arena, sizeof *item);
     uint8_t *bytes = arena_take(arena, event.size + payload.size);
     struct event opened;
@@ -48,11 +50,6 @@ void item_free(struct item *item)
         arena_free(item->arena);
 }
 
-static size_t item_size(const struct item *item)
-{
-    return sizeof *item + item->payload.size + 1024; /* an envelope unpacked is about 1 KiB */
-}
-
 static void queue_put(struct queue *q, struct item **item)
 {
     if (q->first)
@@ -60,7 +57,7 @@ static void queue_put(struct queue *q, struct item **item)
     else
         q->first = *item;
     q->last = *item;
-    q->held += item_size(*item);
+    q->held += arena_held((*item)->arena);
     *item = NULL;
 }
 
@@ -69,7 +66,7 @@ static void queue_drop(struct queue *q)
     struct item *item = q->first;
 
     q->first = item->next;
-    q->held -= item_size(item);
+    q->held -= arena_held(item->arena);
     item_free(item);
 }
 
@@ -104,6 +101,11 @@ void merge_own(struct merge *m, struct item **own)
 bool merge_empty(const struct merge *m)
 {
     return !m->inputs.first && !m->own.first;
+}
+
+bool merge_input_waits(const struct merge *m)
+{
+    return m->inputs.first != NULL;
 }
 
 bool merge_wants_input(const struct merge *m)

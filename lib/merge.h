@@ -35,6 +35,7 @@ void merge_free(struct merge *m);
 void merge_input(struct merge *m, struct item **input, bool answered);
 void merge_own(struct merge *m, struct item **own);
 bool merge_empty(const struct merge *m);
+bool merge_input_waits(const struct merge *m);
 /* What is held is bounded: there is room for another one, or nothing goes on without it. One of the
  * two holds, or merge_peek shows what can be taken. */
 bool merge_wants_input(const struct merge *m);

@@ -26,7 +26,7 @@
 
 enum {
     ANSWERS_ARENA = 256 * 1024 * 1024, /* of one input */
-    EXIT_AGAIN = 75,                   /* start me again: EX_TEMPFAIL */
+    TICK = 500,                        /* ms */
 };
 
 struct runner {
@@ -39,20 +39,24 @@ struct runner {
     struct pulse pulse;
     struct chancery *client;
     struct chancery_reading *inputs, *own;
-    uint64_t inputs_head, own_head; /* caught up to; 0 = not yet */
-    uint64_t start_head;            /* of the log when the session began */
-    uint64_t folded;                /* position */
+    bool inputs_caught_up, own_caught_up;
+    bool started;    /* all was folded that there was */
+    uint64_t folded; /* the last input */
     struct merge *merge;
     struct fold *fold;
     struct answers answers;
+    bool publishing; /* answers are on their way; they come back through `own` */
+    size_t recorded; /* of them */
+    bool halted;     /* they are published again at the next tick */
     struct deaths *deaths;
     struct desk *desk;
-    bool publishing; /* answers are on their way; they come back through `own` */
     bool closing;
     bool serving;  /* folded, and offering: the service manager was told */
     uint64_t seen; /* folded at the watchdog's last look */
     int status;
 };
+
+static void go_on(struct runner *r);
 
 /* ---- ending ---- */
 
@@ -76,11 +80,34 @@ static void on_signal(uv_signal_t *handle, int number)
     runner_end(handle->data, EXIT_SUCCESS);
 }
 
-/* ---- deciding ---- */
+/* ---- publishing ---- */
 
-static bool folding(const struct runner *r)
+/* The broker cannot take anything now, and says why. */
+static bool is_halt(int err)
 {
-    return !r->inputs_head || !r->own_head || r->folded < r->start_head;
+    return err == ERR_FULL || err == ERR_CLOCK || err == ERR_BUSY || err == ERR_QUOTA;
+}
+
+static void refused(struct runner *r, int err, const char *code, const char *text)
+{
+    unsigned long long cause = r->answers.cause;
+    bool halted = r->halted;
+
+    r->halted = is_halt(err);
+    if (r->halted) {
+        if (!halted)
+            log_warn("%s: waits until it can be published: cause=%llu code=%s text=%s",
+                     r->worker->name, cause, code, text);
+        return;
+    }
+    if (err == ERR_ID_REUSED || err == ERR_SEAT_ORDER)
+        log_error("%s: another instance of this worker is ahead and answered cause=%llu code=%s; "
+                  "this one ends, and may start again from the log",
+                  r->worker->name, cause, code);
+    else
+        log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name, cause, code,
+                  text);
+    runner_end(r, WORKER_AGAIN);
 }
 
 static void on_published(void *arg, int err, const char *code, const char *text,
@@ -88,36 +115,45 @@ static void on_published(void *arg, int err, const char *code, const char *text,
 {
     struct runner *r = arg;
 
-    (void)positions, (void)n;
+    (void)positions;
     r->publishing = false;
-    if (err == 0 || r->closing)
+    r->recorded += n;
+    if (r->closing)
         return;
-    /* another instance answered differently, or the registry changed: begin again from the log */
-    log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name,
-              (unsigned long long)r->answers.cause, code, text);
-    runner_end(r, EXIT_AGAIN);
+    if (err) {
+        refused(r, err, code, text);
+        return;
+    }
+    r->halted = false;
+    go_on(r); /* the answers may have come back before this: another one waits behind them */
 }
 
-/* What is recorded of the answers is how they begin: other rules would go on with others. */
-static bool goes_on(struct runner *r, const struct item *const *own, size_t known)
+static void publish(struct runner *r)
+{
+    r->publishing = true;
+    answers_publish(&r->answers, r->client, r->recorded, on_published, r);
+}
+
+/* ---- deciding ---- */
+
+/* The n answers that are recorded are the first of those decided. */
+static bool as_decided(const struct runner *r, const struct item *const *own, size_t n)
 {
     const char *field = NULL;
     size_t i = 0;
 
-    while (i < known &&
-           !(field = i < r->answers.n ? answer_difference(&r->answers, i, own[i]) : "of"))
+    while (i < n && !(field = i < r->answers.n ? answer_difference(&r->answers, i, own[i]) : "of"))
         i++;
-    if (!field)
-        return true;
-    log_error("%s: not what is recorded: input=%llu answer=%zu field=%s rules=%u; let the build "
-              "that began finish it",
-              r->worker->name, (unsigned long long)r->answers.cause, i, field, r->worker->rules);
-    runner_end(r, EXIT_FAILURE);
-    return false;
+    if (field)
+        log_error("%s: not what is recorded: input=%llu answer=%zu field=%s rules=%u",
+                  r->worker->name, (unsigned long long)r->answers.cause, i, field,
+                  r->worker->rules);
+    return !field;
 }
 
+/* `own`: the n answers that are recorded already. */
 static void decide_input(struct runner *r, const struct item *input, const struct item *const *own,
-                         size_t known)
+                         size_t n)
 {
     uint64_t deaths = deaths_of(r->deaths, input->position);
 
@@ -131,25 +167,36 @@ static void decide_input(struct runner *r, const struct item *input, const struc
         fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
         deaths_forget(r->deaths, input->position);
     }
-    if (!goes_on(r, own, known))
-        return;
-    r->publishing = true;
-    answers_publish(&r->answers, r->client, known, on_published, r);
+    if (as_decided(r, own, n)) {
+        r->recorded = n;
+        publish(r);
+    } else {
+        log_error("%s: other rules began to answer: let the build that has them finish",
+                  r->worker->name);
+        runner_end(r, EXIT_FAILURE);
+    }
+}
+
+static bool is_decided(const struct runner *r, const struct item *input)
+{
+    return r->answers.cause == input->position;
 }
 
 static void fold_answered(struct runner *r, const struct item *input, const struct item *const *own,
                           size_t n)
 {
-    bool decided = r->answers.cause == input->position;
-
-    if (!decided && fold_is_failed(own, n))
+    if (is_decided(r, input) && !as_decided(r, own, n)) {
+        runner_end(r, WORKER_AGAIN); /* another instance with other rules was first */
+        return;
+    }
+    if (!is_decided(r, input) && fold_is_failed(own, n))
         fold_failed(r->fold, input, DEATHS_MOST, NULL);
-    else if (!decided)
+    else if (!is_decided(r, input))
         fold_input(r->fold, input, FOLD_APPLY, NULL);
     for (size_t i = 0; i < n; i++)
         fold_own(r->fold, own[i]);
     deaths_forget(r->deaths, input->position);
-    r->folded = own[n - 1]->position > r->folded ? own[n - 1]->position : r->folded;
+    r->halted = false;
 }
 
 /* One input: true when there may be more to do now. */
@@ -166,8 +213,7 @@ static bool step(struct runner *r)
         fold_answered(r, input, own, n);
         break;
     case MERGE_PART:
-        if (!r->publishing && r->own_head >= r->start_head && r->own_head &&
-            r->answers.cause != input->position)
+        if (r->own_caught_up && !r->publishing && !is_decided(r, input))
             decide_input(r, input, own, n);
         return false;
     case MERGE_SKIPPED:
@@ -182,7 +228,7 @@ static bool step(struct runner *r)
     default:
         return false;
     }
-    r->folded = input->position > r->folded ? input->position : r->folded;
+    r->folded = input->position;
     merge_pop(r->merge);
     return true;
 }
@@ -196,22 +242,28 @@ static void on_offered(void *arg, int err, uint64_t head, const char *checkpoint
     notify_say("READY=1\nSTATUS=serving, folded to %llu", (unsigned long long)r->folded);
 }
 
+/* An input that is not folded with its answers: the state has a part of it, or nothing yet. */
+static enum desk_state desk_state(const struct runner *r)
+{
+    if (!r->started)
+        return DESK_FOLDING;
+    return merge_input_waits(r->merge) ? DESK_WAITS : DESK_OPEN;
+}
+
 static void go_on(struct runner *r)
 {
     while (!r->closing && step(r))
         continue;
     if (r->closing)
         return;
-    const struct item *input, *const *own;
-    size_t n;
-    if (merge_peek(r->merge, &input, &own, &n) == MERGE_NOTHING && r->inputs_head > r->folded)
-        r->folded = r->inputs_head;
+    if (r->inputs_caught_up && r->own_caught_up && !merge_input_waits(r->merge))
+        r->started = true;
     if (merge_wants_input(r->merge))
         chancery_read_more(r->inputs);
     if (merge_wants_own(r->merge))
         chancery_read_more(r->own);
-    desk_turn(r->desk, folding(r), r->folded);
-    if (!folding(r) && !r->serving)
+    desk_turn(r->desk, desk_state(r));
+    if (r->started && !r->serving)
         r->serving = chancery_head(r->client, on_offered, r) == 0;
 }
 
@@ -228,6 +280,7 @@ static int on_input(void *arg, const struct chancery_record *record)
     struct runner *r = arg;
     struct item *item = item_of_record(record);
 
+    desk_came(r->desk, record->position);
     if (!item) {
         log_warn("%s: cannot be read position=%llu", r->worker->name,
                  (unsigned long long)record->position);
@@ -254,7 +307,8 @@ static void on_inputs_caught_up(void *arg, uint64_t head)
 {
     struct runner *r = arg;
 
-    r->inputs_head = head;
+    desk_came(r->desk, head);
+    r->inputs_caught_up = true;
     go_on(r);
 }
 
@@ -262,7 +316,8 @@ static void on_own_caught_up(void *arg, uint64_t head)
 {
     struct runner *r = arg;
 
-    r->own_head = head;
+    (void)head;
+    r->own_caught_up = true;
     go_on(r);
 }
 
@@ -306,10 +361,8 @@ static void on_session(void *arg, const struct chancery_session *s)
 
     log_info("%s: session seat=%s head=%llu", r->worker->name, s->seat,
              (unsigned long long)s->head);
-    if (r->inputs)
-        return; /* readings go on by themselves */
-    r->start_head = s->head;
-    readings_open(r, s->seat);
+    if (!r->inputs) /* those that are there go on by themselves */
+        readings_open(r, s->seat);
 }
 
 /* ---- starting ---- */
@@ -334,7 +387,7 @@ static bool on_watchdog(void *arg, struct buf *status)
     bool moved = !broker || r->folded != r->seen || r->publishing || merge_empty(r->merge);
 
     r->seen = r->folded;
-    buf_printf(status, "%s, folded to %llu", folding(r) ? "folding the log" : "serving",
+    buf_printf(status, "%s, folded to %llu", r->started ? "serving" : "folding the log",
                (unsigned long long)r->folded);
     if (!broker)
         buf_add_str(status, "; waiting for the broker");
@@ -345,6 +398,8 @@ static void on_tick(uv_timer_t *timer)
 {
     struct runner *r = timer->data;
 
+    if (r->halted && !r->publishing)
+        publish(r);
     if (r->desk)
         desk_tick(r->desk);
 }
@@ -360,7 +415,7 @@ static void handles_start(struct runner *r)
     }
     uv_timer_init(r->loop, &r->tick);
     r->tick.data = r;
-    uv_timer_start(&r->tick, on_tick, 500, 500);
+    uv_timer_start(&r->tick, on_tick, TICK, TICK);
     r->pulse.client = r->client;
     watchdog_start(&r->watchdog, r->loop, on_watchdog, r);
 }

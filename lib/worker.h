@@ -96,6 +96,11 @@ uint32_t fold_rules(const struct fold *f); /* version last adopted; 0 = none yet
 void fold_question(const struct fold *f, const char *type, struct slice payload,
                    struct answers *out);
 
-/* Runs until SIGTERM or SIGINT; returns the exit status.  argv as settings_file takes it.  Three
- * deaths on one input (counted in run-dir/<name>.deaths) are answered by WorkerFailed. */
+enum { WORKER_AGAIN = 75 }; /* exit status: another instance is ahead; start again from the log */
+
+/* Runs until SIGTERM or SIGINT; returns the exit status.  argv as settings_file takes it; the seat
+ * is that of [<name>], or of [process <name>] where that section does not exist.  Three deaths on
+ * one input (counted in run-dir/<name>.deaths) are answered by WorkerFailed.  A second instance is
+ * harmless: what both answer is recorded once, and the one that is behind ends with WORKER_AGAIN.
+ */
 int worker_main(const struct worker *w, int argc, char **argv);

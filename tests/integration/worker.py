@@ -7,14 +7,17 @@ import json
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
+import threading
 
 from instance import Instance, run, scratch, snapshot, spawn, tool, wait_for
 from history import admit
-from whole import microseconds, say
+from whole import hash_of, microseconds, say
 
 PARTY, OFFICE = "core.PartyAdded", "core.OfficeAdded"
+AGAIN = 75  # exit status of a worker that another instance is ahead of
 
 
 def configure(i, old, new):
@@ -229,6 +232,104 @@ def a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was():
     assert as_of >= many and "1 requests, 500 offices" in state, (as_of, state)
 
 
+def an_answer_knows_the_log_up_to_the_position_that_it_states():
+    i = tally_instance("quota-events = 64\n")
+    first = request(i, "QMB", "100")
+    second = request(i, "QMC", "300")
+    wait_for("the second one is being answered", lambda: second in answers(i))
+    for asked in (0, first, second):  # it waits, or is told to come again
+        as_of, state = ask(i, asked)
+        assert state == "busy.folding" or (as_of >= second and "400 offices" in state), state
+    answered(i, second)
+
+    # any position may be asked for: of an answer, or of what the worker does not read at all
+    last = answers(i)[second][-1]["position"]
+    assert ask(i, last)[0] >= last
+    elsewhere = publish(i, "embargo.in", "core.RetryInput", {"input": 1})
+    assert ask(i, elsewhere)[0] >= elsewhere
+    third = request(i, "QMD", "1")
+    as_of, state = ask(i, third)
+    assert as_of >= third and "401 offices" in state, (as_of, state)
+    assert ask(i, third + 1000) == (None, "busy.folding")
+
+
+def answers_that_the_broker_cannot_take_now_are_published_when_it_can():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "1"))
+    program(i, "false")
+    i.kill("tally")
+    at = request(i, "QMC", "2")
+    i.down()
+    configure(i, "[broker]\n", "[broker]\ndisk-reserve = 1000000G\n")
+    program(i, "tally")
+    i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stderr=subprocess.DEVNULL)
+    wait_for("the worker is refused and says so", lambda: "tally: waits until" in i.logs())
+    assert f"cause={at} code=log.full" in i.logs()
+    pid = i.pids()["tally"]
+    configure(i, "disk-reserve = 1000000G\n", "")
+    i.kill("broker")
+    assert answered(i, at) == ["OfficeAdded", "OfficeAdded"]
+    assert i.pids()["tally"] == pid
+
+
+class Wire:
+    """Bytes between a socket of its own and the broker's; what goes down to the peer can be held."""
+
+    def __init__(self, path, broker):
+        self.broker, self.holds, self.armed, self.ends = broker, False, False, []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        self.socket.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            peer = self.socket.accept()[0]
+            broker = socket.socket(socket.AF_UNIX)
+            broker.connect(self.broker)
+            self.ends, self.holds = [peer, broker], False
+            for source, target in ((peer, broker), (broker, peer)):
+                threading.Thread(target=self.carry, args=(source, target), daemon=True).start()
+
+    def carry(self, source, target):
+        up = source is self.ends[0]
+        try:
+            while data := source.recv(65536):
+                if up and self.armed and len(data) > 300:  # a Publish, the largest that goes up
+                    self.holds, self.armed = True, False
+                if up or not self.holds:
+                    target.sendall(data)
+        except OSError:
+            pass
+
+    def hold_behind_the_next_publish(self):
+        self.armed = True
+
+    def cut(self):
+        for end in self.ends:
+            end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def a_lost_acknowledgement_stops_nothing():
+    i = tally_instance()
+    program(i, "false")
+    i.kill("tally")
+    conf = os.path.join(i.dir, "wire.conf")
+    with open(i.conf) as f, open(conf, "w") as out:
+        out.write(f.read().replace("broker.sock", "wire.sock"))
+    wire = Wire(os.path.join(i.dir, "run", "wire.sock"), os.path.join(i.dir, "run", "broker.sock"))
+    worker = spawn(tool("tally"), "--config", conf, stderr=subprocess.DEVNULL)
+    answered(i, request(i, "QMB", "1"))
+    wire.hold_behind_the_next_publish()
+    first, second = request(i, "QMC", "1"), request(i, "QMD", "1")
+    assert answered(i, first) == ["OfficeAdded"]
+    assert wire.holds and second not in answers(i)
+    wire.cut()
+    assert answered(i, second) == ["OfficeAdded"]
+    assert worker.poll() is None
+
+
 def more_answers_than_are_held_at_once_are_published_and_folded():
     i = tally_instance()
     many = request(i, "QMB", "32000")
@@ -254,8 +355,25 @@ def answers_that_another_build_began_are_not_mixed_with_this_one_s():
     program(i, "tally")
     message = f"input={at} answer=0 field=payload"
     wait_for("the worker says why it ends", lambda: message in i.logs())
-    assert "let the build that began finish it" in i.logs()
+    wait_for("and what to do", lambda: "let the build that has them finish" in i.logs())
     assert [e["payload"]["office"] for e in answers(i)[at]] == ["QMC/one"]
+
+
+def what_another_build_answered_is_folded_as_it_is():
+    i = tally_instance()
+    answered(i, request(i, "QMB", "1"))
+    dump(i)
+    pid = i.pids()["tally"]
+    os.kill(pid, signal.SIGSTOP)
+    at = request(i, "QMC", "2")
+    [record] = [e for e in i.json("event", "ls", "--stream", "tally.in") if e["position"] == at]
+    assert say(i, "tally", "tally.out", OFFICE, {"office": "QMC/one"}, at, 0, 1,
+               microseconds(record["received"])).isdigit()
+    os.kill(pid, signal.SIGCONT)
+    wait_for("it ended", lambda: i.pids().get("tally", pid) != pid)
+    assert f"tally ended with status {AGAIN}," in open(os.path.join(i.root, "up.log")).read()
+    assert answered(i, request(i, "QMD", "1")) == ["OfficeAdded"]
+    assert "3 requests, 3 offices" in dump(i)
 
 
 def a_worker_that_starts_again_has_the_state_it_had():
@@ -306,6 +424,35 @@ def audit(i, status=0):
     return i.check("audit", i.dir, dir=False, status=status)
 
 
+def an_embargo_worker_that_starts_again_answers_as_it_did():
+    i = Instance()
+    i.up()
+    files = scratch()
+    for date, status in (("2023-03-27", 0), ("2024-09-21", 4)):
+        i.check("list", "import", "--list", "un", snapshot(date, files), status=status)
+    questions = (("list", "ls"), ("list", "status"), ("list", "history", "IRi.001"))
+    before, pid = [i.json(*words) for words in questions], i.pids()["embargo"]
+    i.kill("embargo")
+    wait_for("it runs again", lambda: i.pids().get("embargo", pid) != pid)
+    wait_for("it answers", lambda: i.run("list", "status").returncode == 0)
+    assert [i.json(*words) for words in questions] == before
+
+
+def a_section_that_is_wrong_is_named_with_its_place():
+    i = Instance()
+    configure(i, "[broker]\n", "[process tally]\nprogram = tally\npath = x\n\n[broker]\n")
+    with open(i.conf) as f:
+        line = f.read().splitlines().index("path = x") + 1
+    said = i.run("up")
+    assert said.returncode == 1, said
+    assert f"chancery.conf:{line}: [process tally] has no key \"path\"" in said.stderr, said
+    configure(i, "path = x\n", "")
+    configure(i, "processes = broker", "processes = broker tally")
+    said = i.run("up")
+    assert said.returncode == 1, said
+    assert f"cannot run {i.dir}/tally: No such file or directory" in said.stderr, said
+
+
 def an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again():
     i = Instance()
     files = scratch()
@@ -332,19 +479,24 @@ def an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again():
     assert " 0 differences" in said, said
 
 
+def asked_and_answered(i, name, payload):
+    """Positions of a request and of the one answer that is planted for it while no worker runs."""
+    at = int(say(i, "officer", "embargo.in", "embargo.ConfirmSnapshot", {"list": "un"}))
+    [record] = [e for e in i.json("event", "ls", "--stream", "embargo.in") if e["position"] == at]
+    answer = say(i, "embargo", "embargo.out", name, payload(at), at, 0, 1,
+                 microseconds(record["received"]))
+    return at, int(answer)
+
+
 def a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false():
     i = Instance()
     without_embargo(i)
-    true = {"type": "chancery.embargo.v1.ConfirmSnapshot", "deaths": 3}
-    planted = []
-    for payload in (true, {**true, "deaths": 2}, {**true, "input": 1},
-                    {**true, "type": "chancery.embargo.v1.Notice"}):
-        at = int(say(i, "officer", "embargo.in", "embargo.ConfirmSnapshot", {"list": "un"}))
-        [record] = [e for e in i.json("event", "ls", "--stream", "embargo.in")
-                    if e["position"] == at]
-        planted.append((at, say(i, "embargo", "embargo.out", "core.WorkerFailed",
-                                {"input": at, **payload}, at, 0, 1,
-                                microseconds(record["received"]))))
+    request = "chancery.embargo.v1.ConfirmSnapshot"
+    claims = [lambda at: {"input": at, "type": request, "deaths": 3},
+              lambda at: {"input": at, "type": request, "deaths": 2},
+              lambda at: {"input": 1, "type": request, "deaths": 3},
+              lambda at: {"input": at, "type": "chancery.embargo.v1.Notice", "deaths": 3}]
+    planted = [asked_and_answered(i, "core.WorkerFailed", claim) for claim in claims]
     said = audit(i, status=1)
     lines = [line for line in said.splitlines() if line.startswith("difference: ")]
     assert len(lines) == 3, said
@@ -356,9 +508,139 @@ def a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_fal
 
     # the worker takes the log as it is, and decides the input when it is asked to
     with_embargo(i)
-    at = planted[0][0]
-    assert [f["input"] for f in i.json("worker", "ls")[0]["failed"]] == [at, at + 2, 1, at + 6]
-    assert "refused: list.unknown" in i.check("worker", "retry", str(at))
+    first, second, _, last = [at for at, _ in planted]
+    assert [f["input"] for f in i.json("worker", "ls")[0]["failed"]] == [first, second, 1, last]
+    assert "refused: list.unknown" in i.check("worker", "retry", str(first))
+
+
+def a_planted_decision_by_no_rules_is_a_difference():
+    i = Instance()
+    without_embargo(i)
+    _, answer = asked_and_answered(i, "embargo.Baseline", lambda at: {"list": "un"})
+    said = audit(i, status=1)
+    assert f"difference: embargo: position {answer}: field type: " in said, said
+
+
+class Embargo:
+    """An embargo worker of the test's own, started again when it ends because another is ahead."""
+
+    def __init__(self, i, name):
+        self.i, self.log, self.stale = i, os.path.join(i.root, name + ".log"), 0
+        self.start()
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = spawn(tool("chancery-embargo"), "--config", self.i.dir, stderr=log)
+
+    def ended(self):
+        """True once it ended, as it should: with its own exit status and a sentence that says why."""
+        if self.process.poll() is None:
+            return False
+        with open(self.log) as f:
+            last = f.read().splitlines()[-1]
+        assert self.process.returncode == AGAIN, (self.process.returncode, last)
+        assert "another instance of this worker is ahead and answered cause=" in last, last
+        assert "code=id.reused" in last or "code=seat.order" in last, last
+        self.stale += 1
+        return True
+
+    def keep_up(self):
+        if self.ended():
+            self.start()
+
+
+def sessions(i, seat):
+    return sum(s.get("sessions", 0) for s in i.json("status")[0]["broker"]["seats"]
+               if s["seat"] == seat)
+
+
+def both_serve(i):
+    """Questions go to one and the other in turn, and neither still folds."""
+    wait_for("both are there", lambda: sessions(i, "embargo") == 2)
+    wait_for("both answer",
+             lambda: all(i.run("list", "status").returncode == 0 for _ in range(4)))
+
+
+def beside(command, workers):
+    """Runs a command while the workers are kept up; its exit status."""
+    done = spawn(tool("chancery"), *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def over():
+        for worker in workers:
+            worker.keep_up()
+        return done.poll() is not None
+    wait_for("the command is done", over)
+    return done.returncode
+
+
+def nothing_is_there_twice(i):
+    found = answers(i, "embargo.out")
+    for cause in found:
+        whole(found[cause])
+    said = audit(i)
+    assert " 0 differences" in said and "not answered" not in said, said
+
+
+def two_instances_started_together_record_everything_once():
+    i = Instance()
+    without_embargo(i)
+    files = scratch()
+    first, second = (snapshot(d, files) for d in ("2023-03-27", "2024-09-21"))
+    workers = [Embargo(i, "a"), Embargo(i, "b")]
+    both_serve(i)
+    for path, status in ((first, 0), (second, 4), (first, 4), (second, 4)):
+        assert beside(["list", "import", "--list", "un", path, "--dir", i.dir], workers) == status
+    assert beside(["list", "confirm", hash_of(second), "--dir", i.dir], workers) == 0
+    for worker in workers:
+        worker.keep_up()
+    nothing_is_there_twice(i)
+
+
+def an_instance_started_while_the_other_answers_does_no_harm():
+    i = Instance()
+    without_embargo(i)
+    files = scratch()
+    first, second = (snapshot(d, files) for d in ("2023-03-27", "2024-09-21"))
+    workers = [Embargo(i, "a")]
+    assert beside(["list", "import", "--list", "un", first, "--dir", i.dir], workers) == 0
+    assert beside(["list", "import", "--list", "un", second, "--dir", i.dir], workers) == 4
+    configure(i, "[broker]\n", "[broker]\nquota-events = 64\n")
+    i.kill("broker")
+    wait_for("the broker answers", lambda: i.run("log", "head").returncode == 0)
+    confirming = spawn(tool("chancery"), "list", "confirm", hash_of(second), "--dir", i.dir,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    request = wait_for("it is asked", lambda: i.json("event", "ls", "--stream", "embargo.in"))
+    cause = request[-1]["position"]
+    part = wait_for("some answers are there",
+                    lambda: len(answers(i, "embargo.out").get(cause, [])))
+    workers.append(Embargo(i, "b"))
+    wait_for("both are there", lambda: sessions(i, "embargo") == 2)
+    now = answers(i, "embargo.out")[cause]
+    assert part <= len(now) < now[0]["envelope"]["of"], (part, len(now))
+    def over():
+        for worker in workers:
+            worker.keep_up()
+        return confirming.poll() is not None
+    wait_for("it is confirmed", over)
+    assert confirming.returncode == 0
+    nothing_is_there_twice(i)
+
+
+def an_instance_that_is_behind_ends_and_says_why():
+    i = Instance()
+    without_embargo(i)
+    files = scratch()
+    first, second = (snapshot(d, files) for d in ("2023-03-27", "2024-09-21"))
+    ahead = Embargo(i, "a")
+    i.check("list", "import", "--list", "un", first)
+    i.check("list", "import", "--list", "un", second, status=4)
+    behind = Embargo(i, "b")
+    both_serve(i)
+    behind.process.send_signal(signal.SIGSTOP)
+    i.check("list", "confirm", hash_of(second))
+    behind.process.send_signal(signal.SIGCONT)
+    wait_for("it ends", behind.ended)
+    assert ahead.process.poll() is None
+    nothing_is_there_twice(i)
 
 
 if __name__ == "__main__":
@@ -366,8 +648,18 @@ if __name__ == "__main__":
          a_retry_of_what_did_not_fail_is_refused_by_the_command_and_by_the_worker,
          deaths_are_counted_over_a_restart_of_everything,
          a_worker_killed_between_the_answers_to_one_input_goes_on_where_it_was,
+         an_answer_knows_the_log_up_to_the_position_that_it_states,
+         answers_that_the_broker_cannot_take_now_are_published_when_it_can,
+         a_lost_acknowledgement_stops_nothing,
          more_answers_than_are_held_at_once_are_published_and_folded,
          answers_that_another_build_began_are_not_mixed_with_this_one_s,
+         what_another_build_answered_is_folded_as_it_is,
          a_worker_that_starts_again_has_the_state_it_had,
+         an_embargo_worker_that_starts_again_answers_as_it_did,
+         a_section_that_is_wrong_is_named_with_its_place,
          an_audit_goes_on_over_an_input_that_failed_and_was_asked_for_again,
-         a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false])
+         a_planted_failure_is_named_by_audit_and_is_a_difference_only_where_it_is_false,
+         a_planted_decision_by_no_rules_is_a_difference,
+         two_instances_started_together_record_everything_once,
+         an_instance_started_while_the_other_answers_does_no_harm,
+         an_instance_that_is_behind_ends_and_says_why])

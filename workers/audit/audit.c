@@ -170,18 +170,29 @@ static bool is_type(const struct item *item, const ProtobufCMessageDescriptor *t
     return strcmp(item->envelope->type, type->name) == 0;
 }
 
-/* The version of the rules that the answers were decided by. */
+/* The version of the rules that the answers were decided by; 0 = of none that were adopted. */
 static uint32_t rules_of(const struct course *c, const struct item *first)
 {
-    uint32_t version = fold_rules(c->fold);
+    struct arena *arena = arena_new(RECORD_MOST);
+    char where[128];
+    int err = 0;
+    const Core__RulesAdopted *adopted =
+        is_type(first, &core__rules_adopted__descriptor)
+            ? (const void *)scan_unpack(&core__rules_adopted__descriptor, first->payload, arena,
+                                        &err, where)
+            : NULL;
+    uint32_t version = adopted ? adopted->version : fold_rules(c->fold);
 
-    if (is_type(first, &core__rules_adopted__descriptor)) {
-        Core__RulesAdopted *adopted =
-            core__rules_adopted__unpack(NULL, first->payload.size, first->payload.data);
-        version = adopted ? adopted->version : version;
-        core__rules_adopted__free_unpacked(adopted, NULL);
-    }
+    arena_free(arena);
     return version;
+}
+
+/* This build knows other rules, not those. */
+static bool by_other_rules(const struct course *c, const struct item *first)
+{
+    uint32_t version = rules_of(c, first);
+
+    return version != 0 && version != c->worker->rules;
 }
 
 static const char *failure_difference(const Core__WorkerFailed *recorded,
@@ -199,11 +210,15 @@ static const char *failure_difference(const Core__WorkerFailed *recorded,
 static void failed(struct audit *a, struct course *c, const struct item *input,
                    const struct item *own)
 {
+    struct arena *arena = arena_new(RECORD_MOST);
+    char where[128];
+    int err = 0;
+
     fold_failed(c->fold, input, DEATHS_MOST, &c->answers);
-    struct slice payload = c->answers.events[0].payload;
-    Core__WorkerFailed *expected = core__worker_failed__unpack(NULL, payload.size, payload.data);
-    Core__WorkerFailed *recorded =
-        core__worker_failed__unpack(NULL, own->payload.size, own->payload.data);
+    const Core__WorkerFailed *expected = (const void *)scan_unpack(
+        &core__worker_failed__descriptor, c->answers.events[0].payload, arena, &err, where);
+    const Core__WorkerFailed *recorded = (const void *)scan_unpack(
+        &core__worker_failed__descriptor, own->payload, arena, &err, where);
     const char *field = answer_difference(&c->answers, 0, own);
 
     assert(expected);
@@ -213,8 +228,7 @@ static void failed(struct audit *a, struct course *c, const struct item *input,
         finding(a, c->worker->name, own->position, field,
                 "not a WorkerFailed of position %" PRIu64 " (input %" PRIu64 ", %s)",
                 input->position, expected->input, expected->type);
-    core__worker_failed__free_unpacked(expected, NULL);
-    core__worker_failed__free_unpacked(recorded, NULL);
+    arena_free(arena);
     c->failed++;
 }
 
@@ -223,7 +237,7 @@ static void answered(struct audit *a, struct course *c, const struct item *input
 {
     if (fold_is_failed(own, n)) {
         failed(a, c, input, own[0]);
-    } else if (rules_of(c, own[0]) != c->worker->rules) {
+    } else if (by_other_rules(c, own[0])) {
         fold_input(c->fold, input, FOLD_APPLY, &c->answers);
         c->other_from = c->other_from ? c->other_from : input->position;
         c->other_to = input->position;
