@@ -47,7 +47,6 @@ struct runner {
     struct answers answers;
     bool publishing; /* answers are on their way; they come back through `own` */
     size_t recorded; /* of them */
-    bool halted;     /* they are published again at the next tick */
     struct deaths *deaths;
     struct desk *desk;
     bool closing;
@@ -82,24 +81,10 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- publishing ---- */
 
-/* The broker cannot take anything now, and says why. */
-static bool is_halt(int err)
-{
-    return err == ERR_FULL || err == ERR_CLOCK || err == ERR_BUSY || err == ERR_QUOTA;
-}
-
 static void refused(struct runner *r, int err, const char *code, const char *text)
 {
     unsigned long long cause = r->answers.cause;
-    bool halted = r->halted;
 
-    r->halted = is_halt(err);
-    if (r->halted) {
-        if (!halted)
-            log_warn("%s: waits until it can be published: cause=%llu code=%s text=%s",
-                     r->worker->name, cause, code, text);
-        return;
-    }
     if (err == ERR_ID_REUSED || err == ERR_SEAT_ORDER)
         log_error("%s: another instance of this worker is ahead and answered cause=%llu code=%s; "
                   "this one ends, and may start again from the log",
@@ -124,7 +109,6 @@ static void on_published(void *arg, int err, const char *code, const char *text,
         refused(r, err, code, text);
         return;
     }
-    r->halted = false;
     go_on(r); /* the answers may have come back before this: another one waits behind them */
 }
 
@@ -196,7 +180,6 @@ static void fold_answered(struct runner *r, const struct item *input, const stru
     for (size_t i = 0; i < n; i++)
         fold_own(r->fold, own[i]);
     deaths_forget(r->deaths, input->position);
-    r->halted = false;
 }
 
 /* One input: true when there may be more to do now. */
@@ -398,8 +381,6 @@ static void on_tick(uv_timer_t *timer)
 {
     struct runner *r = timer->data;
 
-    if (r->halted && !r->publishing)
-        publish(r);
     if (r->desk)
         desk_tick(r->desk);
 }
