@@ -42,9 +42,19 @@ static void say_welcome(struct peer *p, uint64_t ref)
 {
     static char log[] = "test.example/log", seat[] = "alice", office[] = "QMB/npc";
     Core__Welcome w = CORE__WELCOME__INIT;
+    Core__Predecessor before[4], *list[4];
 
+    for (size_t i = 0; i < p->n_predecessors; i++) {
+        core__predecessor__init(&before[i]);
+        before[i].log = p->predecessors[i].log;
+        before[i].position = p->predecessors[i].position;
+        list[i] = &before[i];
+    }
+    w.n_predecessors = p->n_predecessors;
+    w.predecessors = list;
+    w.returning = p->returning;
     w.version = 1;
-    w.log = log;
+    w.log = p->log ? p->log : log;
     w.seat = seat;
     w.office = office;
     w.mode = CORE__MODE__MODE_ACTUAL;
@@ -61,13 +71,24 @@ static void say_tail(struct peer *p, uint64_t ref)
     say(p, ref, CORE__FRAME__BODY_TAIL, &tail);
 }
 
-void say_refused(struct peer *p, uint64_t ref, const char *code)
+static void refuse(struct peer *p, uint64_t ref, const char *code, uint64_t expected)
 {
     Core__Refused refused = CORE__REFUSED__INIT;
 
     refused.code = code;
     refused.text = "because the test says so";
+    refused.expected = expected;
     say(p, ref, CORE__FRAME__BODY_REFUSED, &refused);
+}
+
+void say_refused(struct peer *p, uint64_t ref, const char *code)
+{
+    refuse(p, ref, code, 0);
+}
+
+void say_order(struct peer *p, uint64_t ref, uint64_t expected)
+{
+    refuse(p, ref, "seat.order", expected);
 }
 
 void say_recorded(struct peer *p, const Core__Frame *f, uint64_t first)
@@ -371,7 +392,7 @@ static int count_receipt(void *arg, const struct receipt *receipt)
 {
     struct peer *p = arg;
 
-    assert_string_equal(receipt->log, "test.example/log");
+    assert_int_equal(strncmp(receipt->log, "test.example/log", 16), 0);
     p->positions[p->n_positions++] = receipt->record->position;
     return 0;
 }

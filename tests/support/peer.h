@@ -38,6 +38,13 @@ struct peer { /* the other side, and what it has seen */
     bool patient;            /* of the client that is opened */
     uint64_t tail_seq;
     struct hash tail_hash;
+    const char *log; /* that it keeps; NULL = "test.example/log" */
+    struct {
+        const char *log;
+        uint64_t position;
+    } predecessors[4];
+    size_t n_predecessors;
+    bool returning;
     uint64_t log_head; /* last position that it spoke of */
 
     struct {
@@ -66,6 +73,7 @@ void turn(struct peer *p);      /* one of the loop; fails the test when it took 
 void say(struct peer *p, uint64_t ref, Core__Frame__BodyCase body, void *message);
 void say_forgotten(struct peer *p);
 void say_refused(struct peer *p, uint64_t ref, const char *code);
+void say_order(struct peer *p, uint64_t ref, uint64_t expected); /* refused: seat.order */
 /* The events of the Publish, from position `first` on. */
 void say_recorded(struct peer *p, const Core__Frame *f, uint64_t first);
 void say_deliver(struct peer *p, uint64_t ref, const uint64_t positions[], size_t n);
