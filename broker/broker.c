@@ -19,6 +19,7 @@ enum {
     PRESSURE_OFF = 8 * 1024 * 1024, /* go on */
     TICK = 100,                     /* milliseconds */
     TICKS_OF_SECOND = 10,
+    TICKS_OF_MINUTE = 600,
     EXIT_DOUBT = 70,
 };
 static const int64_t HOUR = INT64_C(3600) * 1000000;
@@ -255,6 +256,8 @@ static void on_second(struct broker *b)
 
     look_at_disk(b);
     signer_look(b->signer);
+    if (b->ticks % TICKS_OF_MINUTE == 0)
+        journal_sweep(b->journal);
     peers_probe(b->peers, &pong);
     if (now - b->audited >= HOUR) {
         b->audited = now;

@@ -10,9 +10,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "broker/fence.h"
 #include "broker/journal_inside.h"
 #include "broker/verify.h"
 #include "lib/err.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 
 uint64_t journal_head(const struct journal *j)
@@ -95,6 +97,19 @@ uint64_t journal_size_on_disk(const struct journal *j)
     mdb_filehandle_t fd;
 
     return mdb_env_get_fd(j->store.env, &fd) == 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+int journal_copy(struct journal *j, int fd)
+{
+    return mdb_env_copyfd2(j->store.env, fd, 0) == 0 ? 0 : ERR_IO;
+}
+
+void journal_sweep(struct journal *j)
+{
+    int dead = 0;
+
+    if (mdb_reader_check(j->store.env, &dead) == 0 && dead)
+        log_info("journal: readers that died are forgotten readers=%d", dead);
 }
 
 /* ---- making a log ---- */
@@ -183,6 +198,8 @@ void journal_event_hash(struct journal_event *e)
 /* One transaction on its way: what becomes `shared` once it is on disk. */
 struct append {
     struct journal *j;
+    const struct journal_event *events;
+    size_t n;
     MDB_txn *txn;
     uint64_t position;
     struct tree tree;
@@ -294,8 +311,10 @@ static bool same_tail(const struct journal_event *a, const struct journal_event 
     return strcmp(a->seat, b->seat) == 0 && strcmp(a->stream, b->stream) == 0;
 }
 
-static int append_all(struct append *a, const struct journal_event events[], size_t n)
+static int append_all(struct append *a)
 {
+    const struct journal_event *events = a->events;
+    size_t n = a->n;
     int rc = append_records(a, events, n);
 
     if (rc == 0)
@@ -306,6 +325,18 @@ static int append_all(struct append *a, const struct journal_event events[], siz
         if (rc == 0)
             rc = append_parts(a, e);
     }
+    return rc;
+}
+
+/* The transaction ends with it, but for a fault: then its state is unknown, and it is left. */
+static int append_call(void *arg)
+{
+    struct append *a = arg;
+    int rc = append_all(a);
+
+    if (rc == 0)
+        return mdb_txn_commit(a->txn);
+    mdb_txn_abort(a->txn);
     return rc;
 }
 
@@ -354,7 +385,7 @@ static int append_error(struct journal *j, int rc)
         return ERR_EXISTS;
     if (rc != MDB_MAP_FULL && rc != ENOSPC && rc != EDQUOT)
         return ERR_UNKNOWN;
-    if (mdb_txn_begin(j->store.env, NULL, 0, &txn) != 0)
+    if (store_begin(&j->store, 0, &txn) != 0)
         return ERR_UNKNOWN;
     mdb_txn_abort(txn);
     return ERR_FULL;
@@ -363,7 +394,8 @@ static int append_error(struct journal *j, int rc)
 int journal_append(struct journal *j, const struct journal_event events[], size_t n,
                    uint64_t *first)
 {
-    struct append a = {.j = j, .position = j->shared->head + 1, .tree = j->shared->tree};
+    struct append a = {
+        .j = j, .events = events, .n = n, .position = j->shared->head + 1, .tree = j->shared->tree};
 
     assert(n > 0 && !j->store.read_only);
     for (size_t i = 0; i < n; i++)
@@ -371,13 +403,9 @@ int journal_append(struct journal *j, const struct journal_event events[], size_
     *first = a.position;
     if (!has_room(j, events, n))
         return ERR_FULL;
-    int rc = mdb_txn_begin(j->store.env, NULL, 0, &a.txn);
+    int rc = store_begin(&j->store, 0, &a.txn);
     if (rc == 0)
-        rc = append_all(&a, events, n);
-    if (rc == 0)
-        rc = mdb_txn_commit(a.txn);
-    else
-        mdb_txn_abort(a.txn);
+        rc = fence_run(append_call, &a, MDB_PANIC);
     if (rc == 0)
         append_share(&a, events, n);
     for (int kind = 0; kind < NAME_KINDS; kind++)
@@ -389,7 +417,7 @@ int journal_append(struct journal *j, const struct journal_event events[], size_
 
 int journal_begin(const struct journal *j, MDB_txn **txn)
 {
-    return mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, txn) == 0 ? 0 : ERR_IO;
+    return store_begin(&j->store, MDB_RDONLY, txn) == 0 ? 0 : ERR_IO;
 }
 
 int journal_get(struct journal *j, uint64_t position, journal_each *each, void *arg)
@@ -472,9 +500,9 @@ int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint
 
     store_part_key(bytes, part, from);
     if (err == 0)
-        err = store_error(mdb_cursor_open(txn, j->store.dbi[DB_PARTS], &cursor));
+        err = store_error(store_cursor(&j->store, txn, DB_PARTS, &cursor));
     if (err == 0)
-        err = store_error(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
+        err = store_error(store_step(cursor, &key, &value, MDB_SET_RANGE));
     if (err == 0 && key.mv_size != PART_KEY)
         err = ERR_DAMAGED;
     if (err == 0 && memcmp(key.mv_data, part->bytes, HASH_SIZE) != 0)
@@ -486,6 +514,32 @@ int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint
     mdb_cursor_close(cursor);
     mdb_txn_abort(txn);
     return err;
+}
+
+int journal_each_part(struct journal *j, int (*each)(void *arg, const struct hash *part), void *arg)
+{
+    struct hash last = {0};
+    bool any = false;
+    MDB_txn *txn = NULL;
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    int err = journal_begin(j, &txn), stop = 0;
+
+    if (err == 0)
+        err = store_error(store_cursor(&j->store, txn, DB_PARTS, &cursor));
+    while (err == 0 && stop == 0 &&
+           (err = store_error(store_step(cursor, &key, &value, MDB_NEXT))) == 0) {
+        if (key.mv_size != PART_KEY) {
+            err = ERR_DAMAGED;
+        } else if (!any || memcmp(last.bytes, key.mv_data, HASH_SIZE) != 0) {
+            any = true;
+            memcpy(last.bytes, key.mv_data, HASH_SIZE);
+            stop = each(arg, &last);
+        }
+    }
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    return stop ? stop : err == ERR_NOT_FOUND ? 0 : err;
 }
 
 int journal_stored_hash(void *journal, uint64_t stored_index, struct hash *out)

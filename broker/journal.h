@@ -2,7 +2,8 @@
 /* journal.h - the durable log over LMDB: every record in one order, kept for good
  *
  * Positions start at 1 and have no gaps.  A record never changes once appended.  One process owns
- * the directory.  Only one thread appends (the commit thread); any thread may read.  Every record's
+ * the directory; tools may read beside it.  Only one thread appends (the commit thread); any thread
+ * may read.  Every record's
  * SHA-256 is checked on every read.
  *
  * LMDB with its default durability (never NOSYNC, NOMETASYNC, MAPASYNC, WRITEMAP; no DUPSORT).  One
@@ -46,7 +47,8 @@ int journal_create(const char *dir, const struct journal_event events[], size_t 
 
 /* Opens DIR/log. ERR_NOT_FOUND, ERR_OWNED, ERR_VERSION, ERR_DAMAGED (shorter than it says, tree and
  * head disagree), ERR_IO (a network file system among them), with a sentence in `why`. `read_only`:
- * for tools, on a log that no broker has open (a copy), writes nothing. */
+ * for tools, writes nothing; where a broker has the log open it is read as it was at this moment.
+ */
 int journal_open(struct journal **out, const char *dir, bool read_only, struct buf *why);
 void journal_close(struct journal *j); /* NULL is fine */
 
@@ -98,8 +100,17 @@ int journal_find(struct journal *j, const char *seat, const uint8_t id[16], uint
 int journal_tail(struct journal *j, const char *seat, const char *stream, struct journal_tail *out);
 /* The first position from `from` on that names the part, or ERR_NOT_FOUND. */
 int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint64_t *position);
+/* Each part that a record names, once, in order of its hash, until `each` returns nonzero: that, 0,
+ * ERR_DAMAGED or ERR_IO. */
+int journal_each_part(struct journal *j, int (*each)(void *arg, const struct hash *part),
+                      void *arg);
 /* For proofs: see tree.h. */
 int journal_stored_hash(void *journal, uint64_t stored_index, struct hash *out);
+
+/* Writes a consistent copy of the log's file to `fd`, as it is at that moment: 0 or ERR_IO. */
+int journal_copy(struct journal *j, int fd);
+/* Gives back what readers that died hold of the file's free pages. */
+void journal_sweep(struct journal *j);
 
 uint64_t journal_size_on_disk(const struct journal *j); /* bytes */
 

@@ -58,15 +58,15 @@ static int load_names(struct journal *j, MDB_txn *txn)
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
     size_t entries = 0;
-    int rc = mdb_cursor_open(txn, j->store.dbi[DB_NAMES], &cursor), err = 0;
+    int rc = store_cursor(&j->store, txn, DB_NAMES, &cursor), err = 0;
 
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0)
         entries++;
     if (rc == MDB_NOTFOUND)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+        rc = store_step(cursor, &key, &value, MDB_FIRST);
     for (int kind = 0; kind < NAME_KINDS; kind++)
         at[kind] = mem_new((entries + 1) * sizeof *at[kind]);
-    for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+    for (; rc == 0; rc = store_step(cursor, &key, &value, MDB_NEXT)) {
         const uint8_t *name = key.mv_data;
         uint32_t number = value.mv_size == NUMBER_SIZE ? store_u32_read(value.mv_data) : 0;
         if (key.mv_size < 2 || name[0] >= NAME_KINDS || number == 0 || number > entries ||
@@ -97,15 +97,25 @@ out:
     return err;
 }
 
+static bool channel_valid(const struct shared *s, const uint8_t name[CHANNEL_NAME])
+{
+    uint64_t numbers = store_u64_be_read(name);
+    uint32_t stream = (uint32_t)(numbers >> 32), type = (uint32_t)numbers;
+
+    return stream && type && stream <= s->names[NAME_STREAM].count &&
+           type <= s->names[NAME_TYPE].count;
+}
+
 /* Goes from each channel's first entry to the last one before the next channel. */
 static int load_channels(struct journal *j, MDB_txn *txn)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    int rc = mdb_cursor_open(txn, j->store.dbi[DB_CHANNELS], &cursor), err = 0;
+    uint8_t before[CHANNEL_NAME] = {0};
+    int rc = store_cursor(&j->store, txn, DB_CHANNELS, &cursor), err = 0;
 
     if (rc == 0)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+        rc = store_step(cursor, &key, &value, MDB_FIRST);
     while (rc == 0 && err == 0) {
         uint8_t name[CHANNEL_NAME], end[CHANNEL_KEY];
         if (key.mv_size != CHANNEL_KEY) {
@@ -113,16 +123,21 @@ static int load_channels(struct journal *j, MDB_txn *txn)
             break;
         }
         memcpy(name, key.mv_data, CHANNEL_NAME);
+        if (!channel_valid(j->shared, name) || memcmp(name, before, CHANNEL_NAME) <= 0) {
+            err = ERR_DAMAGED;
+            break;
+        }
+        memcpy(before, name, CHANNEL_NAME);
         store_channel_key(end, name, UINT64_MAX);
         MDB_val last = {sizeof end, end};
-        bool more = mdb_cursor_get(cursor, &last, &value, MDB_SET_RANGE) == 0;
-        rc = mdb_cursor_get(cursor, &key, &value, more ? MDB_PREV : MDB_LAST);
+        bool more = store_step(cursor, &last, &value, MDB_SET_RANGE) == 0;
+        rc = store_step(cursor, &key, &value, more ? MDB_PREV : MDB_LAST);
         if (rc == 0 && (key.mv_size != CHANNEL_KEY || memcmp(key.mv_data, name, CHANNEL_NAME) != 0))
             err = ERR_DAMAGED;
         if (rc == 0 && err == 0) {
             const uint8_t *k = key.mv_data;
             shared_note_channel(j->shared, name, store_u64_be_read(k + CHANNEL_NAME));
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+            rc = store_step(cursor, &key, &value, MDB_NEXT);
         }
     }
     if (err == 0 && rc != MDB_NOTFOUND)
@@ -165,27 +180,28 @@ static int load_tree(struct journal *j, const struct hash *leaf)
         err = journal_stored_hash(j, tree_stored_index(0, s->head - 1), &stored);
     if (err == 0 && s->head && !hash_equal(leaf, &stored))
         err = ERR_DAMAGED;
-    if (err == 0 && journal_stored_hash(j, tree_stored_count(s->head), &stored) != ERR_NOT_FOUND)
+    if (err == 0 && !j->store.live && /* an owner adds to it */
+        journal_stored_hash(j, tree_stored_count(s->head), &stored) != ERR_NOT_FOUND)
         err = ERR_DAMAGED;
     return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
 }
 
 int journal_load(struct journal *j, struct buf *why)
 {
-    const char *what = "names";
+    const char *what = "last record";
     struct hash leaf;
     MDB_txn *txn = NULL;
-    int err = store_error(mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, &txn));
+    int err = store_error(store_begin(&j->store, MDB_RDONLY, &txn));
 
     if (err == 0)
+        err = load_head(j, txn, &leaf);
+    if (err == 0) {
+        what = "names";
         err = load_names(j, txn);
+    }
     if (err == 0) {
         what = "index of channels";
         err = load_channels(j, txn);
-    }
-    if (err == 0) {
-        what = "last record";
-        err = load_head(j, txn, &leaf);
     }
     mdb_txn_abort(txn);
     if (err == 0) {

@@ -152,11 +152,12 @@ static void heap_down(struct reading *r, size_t i)
     }
 }
 
-/* 0, ERR_NOT_FOUND at the channel's end. */
+/* 0, ERR_NOT_FOUND at the channel's end. Positions ascend, whatever a damaged index says. */
 static int run_move(struct run *run, uint64_t head, MDB_val *key, MDB_cursor_op op)
 {
     MDB_val value;
-    int rc = mdb_cursor_get(run->cursor, key, &value, op);
+    uint64_t before = run->position;
+    int rc = store_step(run->cursor, key, &value, op);
 
     if (rc)
         return store_error(rc);
@@ -165,7 +166,9 @@ static int run_move(struct run *run, uint64_t head, MDB_val *key, MDB_cursor_op 
     const uint8_t *k = key->mv_data;
     run->position = store_u64_be_read(k + CHANNEL_NAME);
     run->seat = store_u32_read(value.mv_data);
-    return memcmp(k, run->name, CHANNEL_NAME) == 0 && run->position <= head ? 0 : ERR_NOT_FOUND;
+    if (memcmp(k, run->name, CHANNEL_NAME) != 0 || run->position > head)
+        return ERR_NOT_FOUND;
+    return run->position > before ? 0 : ERR_DAMAGED;
 }
 
 static int runs_open(struct reading *r, uint64_t from)
@@ -177,8 +180,9 @@ static int runs_open(struct reading *r, uint64_t from)
         uint8_t bytes[CHANNEL_KEY];
         MDB_val key = {sizeof bytes, bytes};
         *run = r->runs[i];
+        run->position = from - 1;
         store_channel_key(bytes, run->name, from);
-        int err = store_error(mdb_cursor_open(r->txn, r->j->store.dbi[DB_CHANNELS], &run->cursor));
+        int err = store_error(store_cursor(&r->j->store, r->txn, DB_CHANNELS, &run->cursor));
         if (err == 0)
             err = run_move(run, r->head, &key, MDB_SET_RANGE);
         if (err)

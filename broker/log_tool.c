@@ -5,8 +5,11 @@
  *   head DIR [--json]      how many records, and the root of their tree
  *   records DIR            packed Core__Record messages, each behind its size (u32, big-endian)
  *   ls DIR --json          a line of JSON a record
+ *   backup DIR FILE        log, parts and checkpoint in one file
+ *   backup --verify FILE   unpacks it, and verifies what came out
+ *   restore FILE DIR       into a directory of its own; an older copy as a successor
  *
- * The log must not be in use.
+ * A log that a broker has open is read as it is at that moment.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 
 #include "broker/journal.h"
+#include "broker/log_backup.h"
 #include "broker/log_verify.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -25,10 +29,25 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 enum { ARENA_CAP = 4 * 1024 * 1024, READ_TURN = 1024 };
 
 struct options {
-    const char *dir, *stream;
+    const char *dir, *second, *stream; /* the arguments, and --stream */
+    struct log_restore restore;
     uint64_t from, until;
-    bool json;
+    bool json, verify;
 };
+
+static int usage(void)
+{
+    fputs("usage: chancery-log verify DIR [--json]\n"
+          "       chancery-log head DIR [--json]\n"
+          "       chancery-log records DIR [--from N] [--until N] [--stream PATTERN]\n"
+          "       chancery-log ls DIR --json [--from N] [--until N] [--stream PATTERN]\n"
+          "       chancery-log backup DIR FILE [--json]\n"
+          "       chancery-log backup --verify FILE [--json]\n"
+          "       chancery-log restore FILE DIR [--successor NAME --administrator KEYFILE\n"
+          "                    [--checkpoint FILE] [--lost N]] [--json]\n",
+          stderr);
+    return EXIT_USAGE;
+}
 
 static int open_log(struct journal **j, const struct options *o)
 {
@@ -180,20 +199,38 @@ static int verify(const struct options *o)
 
 /* ---- */
 
+static int backup(const struct options *o)
+{
+    return log_backup(o->dir, o->second, o->json);
+}
+
+static int backup_check(const struct options *o)
+{
+    return log_backup_verify(o->dir, o->json);
+}
+
+static int restore(const struct options *o)
+{
+    struct log_restore r = o->restore;
+
+    r.file = o->dir;
+    r.dir = o->second;
+    r.json = o->json;
+    if (!r.successor != !r.administrator || (!r.successor && (r.lost || r.checkpoint)))
+        return usage();
+    return log_restore(&r);
+}
+
 static const struct {
     const char *name;
+    bool verify; /* with --verify */
+    int arguments;
     int (*run)(const struct options *o);
-} verbs[] = {{"verify", verify}, {"head", head}, {"records", records}, {"ls", list}};
-
-static int usage(void)
-{
-    fputs("usage: chancery-log verify DIR [--json]\n"
-          "       chancery-log head DIR [--json]\n"
-          "       chancery-log records DIR [--from N] [--until N] [--stream PATTERN]\n"
-          "       chancery-log ls DIR --json [--from N] [--until N] [--stream PATTERN]\n",
-          stderr);
-    return EXIT_USAGE;
-}
+} verbs[] = {
+    {"verify", false, 1, verify},   {"head", false, 1, head},     {"records", false, 1, records},
+    {"ls", false, 1, list},         {"backup", false, 2, backup}, {"backup", true, 1, backup_check},
+    {"restore", false, 2, restore},
+};
 
 static bool number(uint64_t *out, const char *text)
 {
@@ -211,6 +248,11 @@ int main(int argc, char **argv)
         {"from", required_argument, NULL, 'f'},
         {"until", required_argument, NULL, 'u'},
         {"stream", required_argument, NULL, 's'},
+        {"verify", no_argument, NULL, 'v'},
+        {"successor", required_argument, NULL, 'n'},
+        {"administrator", required_argument, NULL, 'a'},
+        {"checkpoint", required_argument, NULL, 'c'},
+        {"lost", required_argument, NULL, 'l'},
         {NULL, 0, NULL, 0},
     };
     struct options o = {.from = 1, .until = UINT64_MAX};
@@ -219,19 +261,31 @@ int main(int argc, char **argv)
     for (int c; good && (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
         if (c == 'j')
             o.json = true;
+        else if (c == 'v')
+            o.verify = true;
         else if (c == 'f')
             good = number(&o.from, optarg);
         else if (c == 'u')
             good = number(&o.until, optarg);
         else if (c == 's')
             o.stream = optarg;
+        else if (c == 'n')
+            o.restore.successor = optarg;
+        else if (c == 'a')
+            o.restore.administrator = optarg;
+        else if (c == 'c')
+            o.restore.checkpoint = optarg;
+        else if (c == 'l')
+            good = number(&o.restore.lost, optarg);
         else
             good = false;
-    if (!good || argc - optind != 2)
+    if (!good || argc - optind < 2)
         return usage();
     o.dir = argv[optind + 1];
+    o.second = argv[optind + 2];
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (strcmp(argv[optind], verbs[i].name) == 0)
+        if (strcmp(argv[optind], verbs[i].name) == 0 && verbs[i].verify == o.verify &&
+            argc - optind - 1 == verbs[i].arguments)
             return verbs[i].run(&o);
     return usage();
 }

@@ -53,8 +53,16 @@ struct verified_root { /* events of a batch share it: the dear step once */
     uint8_t key[KEY_SIZE], signature[SIGNATURE_SIZE];
 };
 
+struct stated { /* what lies beside the log; read before it, for a broker writes it behind it */
+    int vkey_err, checkpoint_err;
+    char name[ORIGIN_SIZE];
+    uint8_t key[KEY_SIZE];
+    struct checkpoint checkpoint;
+};
+
 struct verifying {
     const char *dir;
+    struct stated stated;
     struct report *report;
     struct journal *journal;
     struct registry *registry;
@@ -241,21 +249,28 @@ static int read_vkey(const char *dir, char name[ORIGIN_SIZE], uint8_t public_key
     return f ? note_vkey_parse(slice_of(text, n), name, public_key) : ERR_NOT_FOUND;
 }
 
+static void read_stated(const char *dir, struct stated *s)
+{
+    s->vkey_err = read_vkey(dir, s->name, s->key);
+    if (!s->vkey_err)
+        s->checkpoint_err = checkpoint_read(dir, s->name, s->key, &s->checkpoint, NULL);
+}
+
 /* The log's name and key, as the directory states them; false where that cannot be read. */
-static bool check_vkey(struct verifying *v, char name[ORIGIN_SIZE], uint8_t key[KEY_SIZE])
+static bool check_vkey(struct verifying *v)
 {
     size_t n;
     const struct predecessor *before = registry_predecessors(v->registry, &n);
     const char *log = registry_log(v->registry);
-    int err = read_vkey(v->dir, name, key);
+    const struct stated *s = &v->stated;
 
-    if (err)
-        on_finding(v, 0, "log.vkey", err_text(err));
-    else if (log &&
-             (strcmp(log, name) != 0 || memcmp(registry_log_key(v->registry), key, KEY_SIZE) != 0))
+    if (s->vkey_err)
+        on_finding(v, 0, "log.vkey", err_text(s->vkey_err));
+    else if (log && (strcmp(log, s->name) != 0 ||
+                     memcmp(registry_log_key(v->registry), s->key, KEY_SIZE) != 0))
         on_finding(v, n ? before[n - 1].position + 1 : 1, "log.vkey",
                    "is not the name and key that the log was founded with");
-    return err == 0;
+    return s->vkey_err == 0;
 }
 
 static int take_received(void *arg, const struct journal_record *record)
@@ -286,25 +301,23 @@ static void check_age(struct verifying *v, const struct checkpoint *c)
 
 static void check_checkpoint(struct verifying *v)
 {
-    char name[ORIGIN_SIZE];
-    uint8_t key[KEY_SIZE];
-    struct checkpoint c = {.size = 0};
+    const struct checkpoint *c = &v->stated.checkpoint;
     struct buf why = {0};
     uint64_t head = journal_head(v->journal);
+    int err = v->stated.checkpoint_err;
 
-    if (!check_vkey(v, name, key) || (head == 0 && v->report->n))
+    if (!check_vkey(v) || (head == 0 && v->report->n))
         return; /* without a head, which is a finding, nothing can be compared */
-    int err = checkpoint_read(v->dir, name, key, &c, NULL);
     if (err == ERR_SIGNATURE)
         on_finding(v, 0, "checkpoint",
                    "is not signed with the log's key: it is another log's or forged; put "
                    "DIR/log/checkpoint back");
     else if (err && err != ERR_NOT_FOUND)
         on_finding(v, 0, "checkpoint", err_text(err));
-    else if (checkpoint_check(v->journal, err ? NULL : &c, &why) != 0)
-        on_finding(v, head < c.size ? head + 1 : c.size, "checkpoint", buf_cstr(&why));
+    else if (checkpoint_check(v->journal, err ? NULL : c, &why) != 0)
+        on_finding(v, head < c->size ? head + 1 : c->size, "checkpoint", buf_cstr(&why));
     else
-        check_age(v, &c);
+        check_age(v, c);
     buf_free(&why);
 }
 
@@ -314,6 +327,8 @@ static void verify_here(struct verifying *v)
 {
     struct buf why = {0};
     uint64_t findings = 0;
+
+    read_stated(v->dir, &v->stated);
     int err = journal_open(&v->journal, v->dir, true, &why);
 
     if (err) {

@@ -2,7 +2,8 @@
 /* log_verify.h - `chancery log verify DIR`: everything that an instance's directory says of its log
  *
  * Records, indexes, tree, signatures, checkpoint and parts.  Prints a line for each finding, or one
- * that says ok, and a bar on a terminal.  The log must not be in use.
+ * that says ok, and a bar on a terminal.  A log that a broker has open is read as it is when it
+ * begins.
  */
 #pragma once
 

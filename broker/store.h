@@ -61,6 +61,7 @@ struct store {
     MDB_dbi dbi[DB_COUNT];
     int owner; /* descriptor that holds the lock; -1 none */
     bool read_only;
+    bool live;        /* read beside a process that owns it, as LMDB's table of readers allows */
     uint64_t founded; /* records that journal_create wrote */
 };
 
@@ -74,7 +75,12 @@ void store_close(struct store *s);
  */
 int store_error(int mdb);
 
+/* Within fences (fence.h): a page that cannot be read is MDB_CORRUPTED, here ERR_DAMAGED. */
 int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out);
+/* MDB's own codes. */
+int store_begin(const struct store *s, unsigned flags, MDB_txn **txn);
+int store_cursor(const struct store *s, MDB_txn *txn, enum db db, MDB_cursor **cursor);
+int store_step(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
 /* MDB's own code. `flags` as mdb_put. */
 int store_put(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice value,
               unsigned flags);

@@ -5,13 +5,12 @@
  */
 #include "broker/verify.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "broker/check.h"
 #include "broker/names.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 
@@ -20,13 +19,12 @@ enum { GAP_MOST = 1000, ARENA_CAP = 4 * 1024 * 1024 };
 struct verify {
     const struct store *store;
     MDB_txn *txn;
-    struct store_run tree_runs; /* to look up what the walk over the records asks for */
+    struct check check;
     struct arena *arena;
     struct names names[NAME_KINDS], known[NAME_KINDS]; /* seen in records; in the index */
     uint32_t *numbers[NAME_KINDS];                     /* of `known`, as stored */
     struct names tails;                                /* keys; values in tail */
     struct journal_tail *tail;
-    struct tree tree;
     uint64_t head, parts;
     uint64_t missing[DB_COUNT]; /* entries, told in the first pass */
     int64_t received;
@@ -94,9 +92,9 @@ static void names_load(struct verify *v)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    int rc = mdb_cursor_open(v->txn, v->store->dbi[DB_NAMES], &cursor);
+    int rc = store_cursor(v->store, v->txn, DB_NAMES, &cursor);
 
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         const uint8_t *k = key.mv_data;
         if (key.mv_size < 2 || key.mv_size > 1 + NAME_MOST || k[0] >= NAME_KINDS ||
             value.mv_size != NUMBER_SIZE) {
@@ -155,22 +153,12 @@ static void names_finish(struct verify *v)
 
 /* ---- a record's entries ---- */
 
-static void missing(struct verify *v, uint64_t position, enum db db)
+static void on_entry(void *arg, uint64_t position, enum db db, bool missing, const char *text)
 {
-    found(v, position, store_db_names[db], "its entry is missing");
-    v->missing[db]++;
-}
+    struct verify *v = arg;
 
-static void entry_check(struct verify *v, uint64_t position, enum db db, struct slice key,
-                        struct slice expected)
-{
-    struct slice value;
-    int err = store_get(v->store, v->txn, db, key, &value);
-
-    if (err)
-        missing(v, position, db);
-    else if (!slice_equal(value, expected))
-        found(v, position, store_db_names[db], "its entry says something else");
+    found(v, position, store_db_names[db], "%s", text);
+    v->missing[db] += missing;
 }
 
 /* Where the seat stood in the stream, to be replaced by where it stands now. */
@@ -206,62 +194,16 @@ static void chain_check(struct verify *v, uint64_t position, const uint8_t key[T
 static void index_check(struct verify *v, uint64_t position, const struct event *e)
 {
     const Core__Envelope *envelope = e->envelope;
-    uint32_t seat = name_check(v, position, NAME_SEAT, envelope->seat);
-    uint32_t stream = name_check(v, position, NAME_STREAM, envelope->stream);
-    uint32_t type = name_check(v, position, NAME_TYPE, envelope->type);
-    uint8_t id[ID_KEY], place[ID_VALUE], name[CHANNEL_NAME], channel[CHANNEL_KEY],
-        number[NUMBER_SIZE], tail[TAIL_KEY], part_key[PART_KEY];
+    const uint32_t numbers[NAME_KINDS] = {
+        name_check(v, position, NAME_SEAT, envelope->seat),
+        name_check(v, position, NAME_STREAM, envelope->stream),
+        name_check(v, position, NAME_TYPE, envelope->type),
+    };
+    uint8_t tail[TAIL_KEY];
 
-    store_id_key(id, seat, envelope->id.data);
-    store_id_value(place, position, &e->envelope_hash);
-    entry_check(v, position, DB_IDS, slice_of(id, sizeof id), slice_of(place, sizeof place));
-    store_channel_name(name, stream, type);
-    store_channel_key(channel, name, position);
-    store_u32(number, seat);
-    entry_check(v, position, DB_CHANNELS, slice_of(channel, sizeof channel),
-                slice_of(number, sizeof number));
-    store_tail_key(tail, seat, stream);
+    v->parts += check_entries(&v->check, position, e, numbers);
+    store_tail_key(tail, numbers[NAME_SEAT], numbers[NAME_STREAM]);
     chain_check(v, position, tail, e);
-    for (size_t i = 0; i < envelope->n_parts; i++) {
-        struct hash part;
-        struct slice ignored;
-        memcpy(part.bytes, envelope->parts[i]->sha256.data, HASH_SIZE);
-        bool again = false;
-        for (size_t k = 0; k < i && !again; k++)
-            again = memcmp(part.bytes, envelope->parts[k]->sha256.data, HASH_SIZE) == 0;
-        store_part_key(part_key, &part, position);
-        if (again)
-            continue;
-        v->parts++;
-        if (store_get(v->store, v->txn, DB_PARTS, slice_of(part_key, sizeof part_key), &ignored))
-            missing(v, position, DB_PARTS);
-    }
-}
-
-/* ---- the tree ---- */
-
-static bool stored_hash(struct verify *v, uint64_t index, struct hash *out)
-{
-    return store_run_hash(&v->tree_runs, index, out) == 0;
-}
-
-/* `record` NULL: damaged; the leaf that is stored stands for it, so that only it is named. */
-static void tree_check(struct verify *v, uint64_t position, const struct journal_record *record)
-{
-    struct hash leaf = {0}, nodes[TREE_LEVELS], stored;
-    uint64_t index = tree_stored_count(position - 1);
-
-    if (record)
-        tree_log_leaf(&leaf, position, record->received, &record->event_hash);
-    else
-        stored_hash(v, index, &leaf);
-    int n = tree_append(&v->tree, &leaf, nodes);
-    for (int i = 0; i < n; i++)
-        if (!stored_hash(v, index + (uint64_t)i, &stored))
-            missing(v, position, DB_TREE);
-        else if (!hash_equal(&stored, &nodes[i]))
-            found(v, position, "tree", "stored hash %" PRIu64 " is not that of the records",
-                  index + (uint64_t)i);
 }
 
 /* ---- first pass ---- */
@@ -295,7 +237,7 @@ static bool position_check(struct verify *v, struct store_run *blocks, uint64_t 
     bool sound = err == 0 && record_check(v, &record);
     if (!sound)
         damaged(v, position);
-    tree_check(v, position, err ? NULL : &record);
+    check_tree(&v->check, position, err ? NULL : &record);
     return sound && each && each(v->arg, &record) != 0;
 }
 
@@ -308,7 +250,7 @@ static void gap_check(struct verify *v, uint64_t from, uint64_t until)
     for (uint64_t position = from; position < until; position++) {
         found(v, position, "record", "is missing");
         damaged(v, position);
-        tree_check(v, position, NULL);
+        check_tree(&v->check, position, NULL);
     }
 }
 
@@ -477,9 +419,9 @@ static uint64_t index_walk(struct verify *v, size_t index, bool name)
     MDB_val key, value;
     struct buf last = {0};
     uint64_t n = 0;
-    int rc = mdb_cursor_open(v->txn, v->store->dbi[db], &cursor);
+    int rc = store_cursor(v->store, v->txn, db, &cursor);
 
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = indexes[index].position(k, slice_of(value.mv_data, value.mv_size));
         step(v, store_db_names[db], position);
@@ -559,8 +501,8 @@ static void tails_check(struct verify *v)
                  !is_damaged(v, tail_position(k, stored)))
             found(v, v->tail[i - 1].position, "tails", "the seat's tail says something else");
     }
-    rc = mdb_cursor_open(v->txn, v->store->dbi[DB_TAILS], &cursor);
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    rc = store_cursor(v->store, v->txn, DB_TAILS, &cursor);
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = tail_position(k, slice_of(value.mv_data, value.mv_size));
         if (!names_find(&v->tails, k) && !is_damaged(v, position))
@@ -590,13 +532,18 @@ int verify_store(const struct store *s, journal_each *each, journal_finding *fin
 {
     struct verify v = {.store = s, .finding = finding, .progress = progress, .arg = arg};
 
+    v.check = (struct check){.store = s, .found = on_entry, .arg = &v};
     *findings = 0;
-    if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &v.txn) != 0)
-        return ERR_IO;
+    int err = store_error(store_begin(s, MDB_RDONLY, &v.txn));
+    if (err == 0)
+        err = store_run_open(&v.check.hashes, s, v.txn, DB_TREE);
+    if (err) {
+        mdb_txn_abort(v.txn);
+        return err;
+    }
+    v.check.txn = v.txn;
     v.received = INT64_MIN;
     v.arena = arena_new(ARENA_CAP);
-    int rc = store_run_open(&v.tree_runs, s, v.txn, DB_TREE);
-    assert(rc == 0);
     step(&v, "names", 0);
     names_load(&v);
     records_check(&v, each);
@@ -607,7 +554,7 @@ int verify_store(const struct store *s, journal_each *each, journal_finding *fin
     tree_end_check(&v);
     step(&v, "tails", 0);
     tails_check(&v);
-    store_run_close(&v.tree_runs);
+    store_run_close(&v.check.hashes);
     mdb_txn_abort(v.txn);
     *findings = v.findings;
     verify_clear(&v);

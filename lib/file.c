@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,4 +88,33 @@ int file_replace(const char *file, struct slice bytes)
 int file_make_dir(const char *dir)
 {
     return mkdir(dir, 0700) == 0 || errno == EEXIST ? 0 : ERR_IO;
+}
+
+int mapped_open(struct mapped *f, const char *file)
+{
+    struct stat st;
+
+    *f = (struct mapped){.fd = open(file, O_RDONLY | O_CLOEXEC)};
+    if (f->fd < 0 || fstat(f->fd, &st) != 0)
+        return failed();
+    if (st.st_size == 0)
+        return 0;
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, f->fd, 0);
+    if (map == MAP_FAILED)
+        return ERR_IO;
+    f->bytes = slice_of(map, (size_t)st.st_size);
+    return 0;
+}
+
+void mapped_close(struct mapped *f)
+{
+    union {
+        const void *lent;
+        void *map;
+    } u = {.lent = f->bytes.data};
+
+    if (f->bytes.size)
+        munmap(u.map, f->bytes.size);
+    if (f->fd >= 0)
+        close(f->fd);
 }

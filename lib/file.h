@@ -17,5 +17,12 @@ int file_read(const char *file, struct buf *out);
 int file_replace(const char *file, struct slice bytes);
 /* All of it at that offset. */
 int file_write_at(int fd, struct slice bytes, uint64_t offset);
+struct mapped { /* a file as memory */
+    int fd;
+    struct slice bytes;
+};
+/* Close it in any case. */
+int mapped_open(struct mapped *f, const char *file);
+void mapped_close(struct mapped *f);
 /* 0 when it is there already; mode 0700. */
 int file_make_dir(const char *dir);
