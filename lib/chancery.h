@@ -4,7 +4,9 @@
  * Everything runs on the caller's libuv loop and thread; no call blocks but those that say so, and
  * callbacks come from the loop only, never from within a call.  The library connects, connects
  * again for ever, says Hello, repeats what was under way and goes on reading where it was: a broker
- * that is killed and started again is a pause.
+ * that is killed and started again is a pause.  One whose log was restored from an older copy gets
+ * back what the receipts in a keep_dir show missing, before anything else is published; a reader
+ * who had read more than the copy has is ended.
  *
  * Times are microseconds since 1970-01-01T00:00:00Z.  Errors are negative numbers of
  * chancery_err_code's list.
@@ -56,8 +58,9 @@ struct chancery_session {
 };
 
 /* Called whenever a session begins (connected, and again after each reconnection).  With a keep_dir
- * it waits until what an earlier process left there is answered, and `head` covers that: who folds
- * the log up to it sees all events of its own. */
+ * it waits until what an earlier process left there is answered, and what a restored log lost is
+ * back as far as it can be; `head` covers that: who folds the log up to it sees all events of its
+ * own. */
 void chancery_on_session(struct chancery *c,
                          void (*session)(void *arg, const struct chancery_session *s), void *arg);
 /* The current session, or NULL. */
@@ -152,7 +155,8 @@ struct chancery_read_options {
     /* All up to `head` that the seat may see has come (again after each reconnection). May be NULL.
      */
     void (*caught_up)(void *arg, uint64_t head);
-    /* Refused, or `until` was reached (err 0). The reading is gone. May be NULL. */
+    /* Refused, or `until` was reached (err 0), or log.rolled_back: the log was restored from a copy
+     * that ends before what was read. The reading is gone. May be NULL. */
     void (*ended)(void *arg, int err, const char *text);
     void *arg;
 };

@@ -49,8 +49,14 @@ struct publishing {
     uint64_t pause; /* nothing is sent before, ms of the loop's clock; 0 = now */
     struct tail *tails;
     struct keep *keep;
-    size_t left;     /* batches of an earlier process, not told yet */
-    bool head_asked; /* for a checkpoint */
+    struct returning *returning; /* what a restored log lost goes first; NULL = nothing */
+    size_t left;                 /* batches of an earlier process, not told yet */
+    bool head_asked;             /* for a checkpoint */
+};
+
+struct ancestor { /* a log that the session's goes on from */
+    char log[129];
+    uint64_t position; /* last one taken over */
 };
 
 struct chancery {
@@ -82,6 +88,9 @@ struct chancery {
     unsigned silent; /* ticks since a frame came */
     struct chancery_session session;
     char session_log[129], session_seat[65], session_office[130];
+    struct ancestor *ancestors; /* oldest first */
+    size_t n_ancestors;
+    bool returning; /* the broker takes envelopes that were made for them */
     void (*on_session)(void *arg, const struct chancery_session *s);
     void *on_session_arg;
 
@@ -123,7 +132,10 @@ void publishing_tick(struct chancery *c);
 bool publishing_recorded(struct chancery *c, const Core__Frame *f);
 bool publishing_refused(struct chancery *c, const Core__Frame *f);
 void publishing_close(struct chancery *c); /* all that is under way becomes unknown */
-/* What earlier processes left is answered and told. */
+void flight_take(struct publishing *p, struct batch *b);
+bool publishing_room(const struct publishing *p, size_t bytes); /* in the window */
+void publishing_send(struct chancery *c, struct batch *b);
+/* What earlier processes left, and what the log lost, is answered and told. */
 bool publishing_settled(const struct chancery *c);
 /* Asks for a checkpoint when receipts wait for one to be dropped. */
 void checkpoint_tick(struct chancery *c);
@@ -131,16 +143,26 @@ void checkpoint_tick(struct chancery *c);
 /* Opens the keep; what it holds waits, first of all. */
 int kept_open(struct chancery *c, const struct chancery_options *options, struct buf *why);
 
+/* ---- what a restored log lost ---- */
+
+void return_begin(struct chancery *c); /* with a session */
+void return_turn(struct chancery *c);
+void return_recorded(struct chancery *c, const struct batch *b);
+void return_refused(struct chancery *c, const struct batch *b, const Core__Refused *r);
+void return_close(struct chancery *c);
+
 /* ---- signing ---- */
 
 struct tail *tail_of(struct publishing *p, const char *stream);
 /* True when the tails of all its streams are known; asks for those that are not. */
 bool tails_known(struct chancery *c, const struct batch *b);
+void tails_forget(struct publishing *p);
 void sign_batch(struct chancery *c, struct batch *b);
 
 /* ---- readings ---- */
 
-void readings_resume(struct chancery *c);
+/* Reads on; who was further than what this log has in common with the last session's is ended. */
+void readings_resume(struct chancery *c, uint64_t common, bool same_log);
 void readings_turn(struct chancery *c); /* hands over what was held */
 void readings_deliver(struct chancery *c, const Core__Frame *f);
 void readings_caught_up(struct chancery *c, const Core__Frame *f);

@@ -24,9 +24,10 @@ struct batch {
     bool halted;      /* refused while the broker took nothing */
     bool left;        /* by an earlier process */
     unsigned tries, busy;
-    uint64_t deadline;             /* ms of the loop's clock; 0 = none */
-    uint64_t kept;                 /* number in the keep; 0 = none */
-    uint64_t replaces;             /* number of the frame that was refused before; 0 = none */
+    uint64_t deadline; /* ms of the loop's clock; 0 = none */
+    uint64_t kept;     /* number in the keep; 0 = none */
+    size_t receipt;    /* number of the one that it is, from 1; 0 = none: see client_return.c */
+    uint64_t replaces; /* number of the frame that was refused before; 0 = none */
     struct chancery_result result; /* once it is answered; in the arena */
     chancery_published *done;
     void *arg;

@@ -35,7 +35,7 @@ static void flight_add(struct publishing *p, struct batch *b)
     p->flight_bytes += b->bytes;
 }
 
-static void flight_take(struct publishing *p, struct batch *b)
+void flight_take(struct publishing *p, struct batch *b)
 {
     batches_take(&p->flight, b);
     p->flight_n--;
@@ -147,13 +147,18 @@ void publishing_no_tail(struct chancery *c, const char *stream, int err,
 
 /* ---- sending ---- */
 
+bool publishing_room(const struct publishing *p, size_t bytes)
+{
+    return p->flight_n == 0 ||
+           (p->flight_n < WINDOW_FRAMES && p->flight_bytes + bytes <= WINDOW_BYTES);
+}
+
 static bool may_send(const struct chancery *c, const struct batch *b)
 {
     const struct publishing *p = &c->publishing;
 
-    return c->welcome && !p->draining && b && uv_now(c->loop) >= p->pause &&
-           (p->flight_n == 0 ||
-            (p->flight_n < WINDOW_FRAMES && p->flight_bytes + b->bytes <= WINDOW_BYTES));
+    return c->welcome && !p->returning && !p->draining && b && uv_now(c->loop) >= p->pause &&
+           publishing_room(p, b->bytes);
 }
 
 /* Once nothing is in flight: what is sent again is numbered anew. */
@@ -163,8 +168,7 @@ static void drained(struct chancery *c)
 
     if (p->draining && !p->flight.first) {
         p->draining = false;
-        for (struct tail *t = p->tails; t; t = t->next)
-            t->known = false;
+        tails_forget(p);
         for (struct batch *b = p->again.first; b; b = b->next)
             buf_reset(&b->frame);
         batches_prepend(&p->waiting, &p->again);
@@ -196,7 +200,7 @@ static void gather(struct chancery *c, struct batches *ready)
     p->flight_bytes = bytes;
 }
 
-static void send_batch(struct chancery *c, struct batch *b)
+void publishing_send(struct chancery *c, struct batch *b)
 {
     b->in_doubt = true;
     flight_add(&c->publishing, b);
@@ -208,7 +212,7 @@ static void send_ready(struct chancery *c, struct batches *ready)
     while (ready->first) {
         struct batch *b = ready->first;
         batches_take(ready, b);
-        send_batch(c, b);
+        publishing_send(c, b);
     }
 }
 
@@ -224,7 +228,7 @@ static void refuse_unkept(struct chancery *c, struct batches *ready)
         struct batch *b = ready->first;
         batches_take(ready, b);
         if (b->in_doubt) {
-            send_batch(c, b);
+            publishing_send(c, b);
             continue;
         }
         if (!undone)
@@ -244,6 +248,7 @@ void publishing_turn(struct chancery *c)
     struct batches ready;
 
     batches_init(&ready);
+    return_turn(c);
     gather(c, &ready);
     int err = p->keep ? keep_sync(p->keep) : 0;
     if (err)
@@ -253,11 +258,19 @@ void publishing_turn(struct chancery *c)
     tell(c, err);
 }
 
+/* What a restored log lost comes before what is under way, for that follows it. */
 void publishing_resume(struct chancery *c)
 {
-    for (struct batch *b = c->publishing.flight.first; b; b = b->next)
+    struct publishing *p = &c->publishing;
+
+    return_begin(c);
+    if (p->returning) {
+        batches_prepend(&p->waiting, &p->flight);
+        p->flight_n = p->flight_bytes = 0;
+    }
+    for (struct batch *b = p->flight.first; b; b = b->next)
         client_send_packed(c, slice_buf(&b->frame));
-    client_soon(c);
+    drained(c);
 }
 
 /* ---- answers ---- */
@@ -296,6 +309,11 @@ bool publishing_recorded(struct chancery *c, const Core__Frame *f)
             keep_recorded(c, b, r);
         if (!c->told && r->positions[b->n - 1] > c->session.head)
             c->session.head = r->positions[b->n - 1];
+        if (b->receipt) {
+            return_recorded(c, b);
+            batch_free(b);
+            return true;
+        }
         answer(c, b,
                &(struct chancery_result){.outcome = CHANCERY_RECORDED,
                                          .positions = r->positions,
@@ -315,6 +333,8 @@ static bool is_again(struct chancery *c, struct batch *b, int err, bool first)
 
     if (err == ERR_SEAT_ORDER)
         return !first || b->tries++ < most;
+    if (err == ERR_LOG) /* signed for a log that this one goes on from */
+        return b->tries++ == 0;
     if (c->patient && (err == ERR_FULL || err == ERR_CLOCK)) {
         if (!b->halted)
             log_warn("client: publishing waits code=%s", err_code(err));
@@ -338,6 +358,11 @@ bool publishing_refused(struct chancery *c, const Core__Frame *f)
         return false;
     bool first = !p->draining;
     flight_take(p, b);
+    if (b->receipt) {
+        return_refused(c, b, r);
+        batch_free(b);
+        return true;
+    }
     p->draining = true;
     b->in_doubt = false;
     if (is_again(c, b, err_of_code(r->code), first))
@@ -350,7 +375,7 @@ bool publishing_refused(struct chancery *c, const Core__Frame *f)
 
 bool publishing_settled(const struct chancery *c)
 {
-    return c->publishing.left == 0;
+    return c->publishing.left == 0 && !c->publishing.returning;
 }
 
 /* ---- giving up ---- */
@@ -395,6 +420,7 @@ void publishing_close(struct chancery *c)
     struct publishing *p = &c->publishing;
     struct batches *lists[] = {&p->flight, &p->again, &p->waiting};
 
+    return_close(c);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         while (lists[i]->first) {
             struct batch *b = lists[i]->first;

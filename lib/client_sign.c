@@ -35,6 +35,12 @@ static void tail_set(struct tail *t, uint64_t seat_seq, struct slice envelope)
     hash_sha256(&t->envelope_hash, envelope);
 }
 
+void tails_forget(struct publishing *p)
+{
+    for (struct tail *t = p->tails; t; t = t->next)
+        t->known = false;
+}
+
 struct ask_tail {
     struct request request;
     char stream[65];
