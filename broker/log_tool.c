@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/fence.h"
 #include "broker/journal.h"
 #include "broker/log_verify.h"
 #include "lib/envelope.h"
@@ -216,6 +217,7 @@ int main(int argc, char **argv)
     struct options o = {.from = 1, .until = UINT64_MAX};
     bool good = true;
 
+    fence_install();
     for (int c; good && (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
         if (c == 'j')
             o.json = true;
