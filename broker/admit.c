@@ -398,17 +398,20 @@ static int weigh_naming(void *arg, const struct journal_record *rec)
     return 0;
 }
 
-/* Who only knows a part's hash must not get its bytes through an event of its own. */
-static bool part_is_open(const struct check *c, const struct hash *part)
+/* Who only knows a part's hash must not get its bytes through an event of its own. 0 where the seat
+ * may name it, ERR_NOT_FOUND, or that the log cannot be read. */
+static int find_naming(const struct check *c, const struct hash *part)
 {
     struct naming n = {c, parts_put_by(c->a->parts, c->a->seat->name, part)};
     uint64_t at = 0;
+    int rc = 0;
 
-    for (int k = 0; !n.open && k < NAMINGS_MOST; k++)
-        if (journal_part(c->a->journal, part, at + 1, &at) != 0 ||
-            journal_get(c->a->journal, at, weigh_naming, &n) != 0)
-            return false;
-    return n.open;
+    for (int k = 0; rc == 0 && !n.open && k < NAMINGS_MOST; k++) {
+        rc = journal_part(c->a->journal, part, at + 1, &at);
+        if (rc == 0)
+            rc = journal_get(c->a->journal, at, weigh_naming, &n);
+    }
+    return rc == 0 && !n.open ? ERR_NOT_FOUND : rc;
 }
 
 static int check_parts(const struct check *c)
@@ -419,7 +422,10 @@ static int check_parts(const struct check *c)
 
     for (size_t k = 0; k < env->n_parts; k++) {
         memcpy(part.bytes, env->parts[k]->sha256.data, HASH_SIZE);
-        int64_t size = part_is_open(c, &part) ? parts_size(c->a->parts, &part) : -1;
+        int rc = find_naming(c, &part);
+        if (rc && rc != ERR_NOT_FOUND)
+            return refuse(c->why, rc, "parts", "who named the part cannot be read");
+        int64_t size = rc == 0 ? parts_size(c->a->parts, &part) : -1;
         if (size >= 0 && (uint64_t)size == env->parts[k]->size)
             continue;
         hex_encode(hex, part.bytes, HASH_SIZE);

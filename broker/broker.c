@@ -20,6 +20,7 @@ enum {
     TICK = 100,                     /* milliseconds */
     TICKS_OF_SECOND = 10,
     TICKS_OF_MINUTE = 600,
+    SCRUB_LEAST = 3600, /* seconds: a small log is not read all the time */
     EXIT_DOUBT = 70,
 };
 static const int64_t HOUR = INT64_C(3600) * 1000000;
@@ -211,11 +212,28 @@ static void on_grown(void *arg, bool registry)
     deliver_wake(b->deliver);
 }
 
-static void on_damaged(void *arg, uint64_t position)
+void broker_damaged(void *arg, uint64_t position)
 {
     (void)arg;
     log_error("broker: the record is damaged: stopping; run `chancery log verify` position=%llu",
               (unsigned long long)position);
+    _exit(EXIT_DOUBT);
+}
+
+static void on_scrubbed(void *arg, uint64_t records, uint64_t bytes, uint64_t seconds)
+{
+    (void)arg;
+    log_info("scrub: the log is sound records=%llu bytes=%llu seconds=%llu",
+             (unsigned long long)records, (unsigned long long)bytes, (unsigned long long)seconds);
+}
+
+/* Nothing more is served of a log that is not sound. */
+static void on_unsound(void *arg, uint64_t position, const char *what, const char *text)
+{
+    (void)arg;
+    log_error("scrub: the log is damaged: stopping; run `chancery log verify` position=%llu "
+              "what=%s code=%s: %s",
+              (unsigned long long)position, what, err_code(ERR_DAMAGED), text);
     _exit(EXIT_DOUBT);
 }
 
@@ -341,7 +359,7 @@ static void open_inside(struct broker *b)
     struct quota quota = {b->own.quota_events, b->own.quota_bytes};
 
     b->peers = peers_new(&b->refusals, &quota);
-    b->deliver = deliver_new(b->loop, b->journal, b->registry, on_damaged, b);
+    b->deliver = deliver_new(b->loop, b->journal, b->registry, broker_damaged, b);
     b->asking = asking_new(b->registry);
     b->publishing = publishing_new(&(struct publishing_of){
         .loop = b->loop,
@@ -369,6 +387,18 @@ static void start_handles(struct broker *b)
     watchdog_start(&b->watchdog, b->loop, status_watchdog, b);
 }
 
+static void start_scrub(struct broker *b)
+{
+    if (b->own.scrub_rate > 0)
+        b->scrub = scrub_start(&(struct scrub_of){
+            .journal = b->journal,
+            .rate = (uint64_t)b->own.scrub_rate,
+            .least = SCRUB_LEAST,
+            .passed = on_scrubbed,
+            .found = on_unsound,
+        });
+}
+
 int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct buf *why)
 {
     struct broker *b = mem_new(sizeof *b);
@@ -385,6 +415,7 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
         rc = open_door(b, why);
     }
     if (rc == 0) {
+        start_scrub(b);
         b->refusals.total = 0; /* the self-test's stranger */
         refusals_clear(&b->refusals);
         zsock_pause(b->socket, 0);
@@ -415,6 +446,7 @@ static void close_all(struct broker *b)
     if (b->closed)
         return;
     b->closed = true;
+    scrub_stop(b->scrub);
     signer_end(b->signer);
     publishing_free(b->publishing);
     deliver_close(b->deliver);

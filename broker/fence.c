@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
+#include <unistd.h>
 
 static _Thread_local sigjmp_buf *way_out;
 static struct sigaction before_segv, before_bus;
@@ -19,7 +20,12 @@ void fence_break(void)
 /* Where there is no fence the fault comes again, to whoever was there before. */
 static void on_fault(int number)
 {
+    static const char text[] = "fence: a fault of memory, and not in the log: an error of this "
+                               "program; report it\n";
+
     fence_break();
+    ssize_t told = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)told; /* nothing else could be done */
     sigaction(number, number == SIGBUS ? &before_bus : &before_segv, NULL);
 }
 

@@ -103,7 +103,9 @@ static int find_part(const struct call *c, struct hash *part, struct refusal *wh
     if (m->length < 1 || m->length > CHUNK_MOST)
         return refuse(why, ERR_BOUNDS, "length", "1 to %d bytes at a time", CHUNK_MOST);
     memcpy(part->bytes, m->sha256.data, HASH_SIZE);
-    journal_get(c->b->journal, m->position, search_part, &s);
+    int rc = journal_get(c->b->journal, m->position, search_part, &s);
+    if (rc && rc != ERR_NOT_FOUND)
+        broker_damaged(c->b, m->position);
     if (!s.found)
         return refuse(why, ERR_NOT_FOUND, "position",
                       "no event that this seat may read names the part at position %llu",

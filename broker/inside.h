@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "broker/deliver.h"
 #include "broker/guard.h"
+#include "broker/scrub.h"
 #include "broker/signer.h"
 #include "broker/zap.h"
 #include "lib/notify.h"
@@ -22,6 +23,7 @@ enum { PROTOCOL = 1 };
 struct broker_settings {
     char *listen;
     int64_t disk_reserve, quota_events, quota_bytes;
+    int64_t scrub_rate;
     bool accept_clock;
 };
 
@@ -48,6 +50,7 @@ struct broker {
     struct zsock *socket;
     struct guard guard;
     struct signer *signer;
+    struct scrub *scrub; /* NULL: off */
     const char *log;
     char seat[65]; /* the broker's */
     bool exercise, full, jump_told, paused, stopping, closed;
@@ -72,7 +75,8 @@ struct call { /* a frame of a session */
 int64_t broker_now(struct broker *b); /* the log's time */
 void broker_refuse(struct broker *b, struct peer *p, uint64_t ref, struct refusal *why);
 Core__Pong broker_pong(struct broker *b);
-void broker_sweep(struct broker *b); /* those who are gone leave */
+void broker_sweep(struct broker *b);                  /* those who are gone leave */
+void broker_damaged(void *broker, uint64_t position); /* ends the process */
 
 /* start.c: settings, keys, log, registry, founding record and checkpoint agree; nothing is on the
  * loop yet.  0 or a negative err with a sentence in `why`. */

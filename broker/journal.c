@@ -417,7 +417,7 @@ int journal_append(struct journal *j, const struct journal_event events[], size_
 
 int journal_begin(const struct journal *j, MDB_txn **txn)
 {
-    return store_begin(&j->store, MDB_RDONLY, txn) == 0 ? 0 : ERR_IO;
+    return store_error(store_begin(&j->store, MDB_RDONLY, txn));
 }
 
 int journal_get(struct journal *j, uint64_t position, journal_each *each, void *arg)

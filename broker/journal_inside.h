@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal_inside.h - the journal's insides, for journal.c (life, appending, single answers),
- * journal_load.c (what is known in memory) and journal_read.c (readings)
+ * journal_load.c (what is known in memory), journal_read.c (readings) and scrub_pass.c
  */
 #pragma once
 
@@ -36,4 +36,5 @@ void shared_note_channel(struct shared *s, const uint8_t name[CHANNEL_NAME], uin
 
 /* Fills `shared` from the log: 0, or an error of journal_open with a sentence in `why`. */
 int journal_load(struct journal *j, struct buf *why);
-int journal_begin(const struct journal *j, MDB_txn **txn); /* a read transaction: 0 or ERR_IO */
+int journal_begin(const struct journal *j,
+                  MDB_txn **txn); /* a read transaction: 0, ERR_DAMAGED, ERR_IO */

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/fence.h"
 #include "broker/journal.h"
 #include "broker/log_backup.h"
 #include "broker/log_verify.h"
@@ -258,6 +259,7 @@ int main(int argc, char **argv)
     struct options o = {.from = 1, .until = UINT64_MAX};
     bool good = true;
 
+    fence_install();
     for (int c; good && (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
         if (c == 'j')
             o.json = true;

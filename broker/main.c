@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "broker/broker.h"
+#include "broker/fence.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/settings.h"
@@ -98,5 +99,6 @@ int main(int argc, char **argv)
     if (!file)
         return status;
     prepare_process();
+    fence_install();
     return serve(file);
 }

@@ -22,6 +22,10 @@ const struct conf_key broker_keys[] = {
      "200000", 64, 10000000, "Events that one seat may publish in a second"},
     {"broker", "quota-bytes", CONF_SIZE, offsetof(struct broker_settings, quota_bytes), "512M",
      1048576, INT64_C(1) << 40, "Bytes that one seat may publish in a second"},
+    {"broker", "scrub-rate", CONF_SIZE, offsetof(struct broker_settings, scrub_rate), "1M", 0,
+     INT64_C(1) << 40,
+     "Bytes a second at which the whole log is read over in the background, so that damage is found "
+     "before it is needed; 0: not at all"},
     {"broker", "accept-clock", CONF_BOOL, offsetof(struct broker_settings, accept_clock), "no", 0,
      0,
      "With yes a clock that jumped is accepted once, at the next start: take it away afterwards"},

@@ -100,7 +100,7 @@ struct store_run {
     struct slice value;
 };
 
-/* 0 or ERR_IO. */
+/* 0, ERR_DAMAGED or ERR_IO. */
 int store_run_open(struct store_run *r, const struct store *s, MDB_txn *txn, enum db db);
 void store_run_close(struct store_run *r);
 /* 0, ERR_NOT_FOUND where no value holds the number, ERR_DAMAGED. */

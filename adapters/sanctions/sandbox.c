@@ -95,14 +95,19 @@ static int filter_fill(scmp_filter_ctx filter, int file)
     return rules_add(filter, rules, sizeof rules / sizeof *rules);
 }
 
-/* Loading it sets no_new_privs too. */
+/* Loading it sets no_new_privs too.  A service manager may keep seccomp(2) itself from its
+ * services; then the library knows no KILL_PROCESS and uses prctl(2), and the process is its one
+ * thread. */
 static int filter_load(int file)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    uint32_t action = SCMP_ACT_KILL_PROCESS;
+    scmp_filter_ctx filter = seccomp_init(action);
 
     if (!filter)
+        filter = seccomp_init(action = SCMP_ACT_KILL_THREAD);
+    if (!filter)
         return -ENOMEM;
-    int rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    int rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, action);
     if (rc == 0)
         rc = filter_fill(filter, file);
     if (rc == 0)

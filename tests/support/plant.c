@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plant.c - spoils a stopped instance's log in one way, for tests of who must find it
  *
+ *   plant DIR payload P           a bit of its payload is wrong, and no sum made to fit
  *   plant DIR signature P         the signature of record P is wrong, all behind it made to fit
  *   plant DIR envelope P          its envelope is altered, the record's own sum made to fit
  *   plant DIR received P US       its receipt time is moved, sum and tree made to fit
@@ -209,6 +210,23 @@ static struct log_key key_of(const struct plant *p)
 
 /* ---- the faults ---- */
 
+static void payload(struct plant *p)
+{
+    struct store_run run;
+    struct journal_record record;
+    struct buf block = {0};
+
+    assert(store_run_open(&run, &p->store, p->txn, DB_EVENTS) == 0);
+    assert(store_run_record(&run, p->a, &record) == 0 && record.payload.size);
+    uint64_t first = run.first;
+    buf_add(&block, run.value.data, run.value.size);
+    block.data[record.payload.data - run.value.data] ^= 4;
+    store_run_close(&run);
+    assert(store_put(&p->store, p->txn, DB_EVENTS, slice_of(&first, sizeof first),
+                     slice_buf(&block), 0) == 0);
+    buf_free(&block);
+}
+
 static void signature(struct plant *p)
 {
     struct stored s = stored_get(p, p->a);
@@ -409,17 +427,12 @@ static const struct fault {
     int numbers;
     void (*plant)(struct plant *p);
 } faults[] = {
-    {"signature", 1, signature},
-    {"envelope", 1, envelope},
-    {"received", 2, received},
-    {"removed", 0, removed},
-    {"id", 2, id},
-    {"channel", 2, channel},
-    {"format", 1, format},
-    {"checkpoint", 1, checkpoint},
-    {"foreign", 0, foreign},
-    {"foreign-vkey", 0, foreign_vkey},
-    {NULL, 0, NULL},
+    {"payload", 1, payload},           {"signature", 1, signature},
+    {"envelope", 1, envelope},         {"received", 2, received},
+    {"removed", 0, removed},           {"id", 2, id},
+    {"channel", 2, channel},           {"format", 1, format},
+    {"checkpoint", 1, checkpoint},     {"foreign", 0, foreign},
+    {"foreign-vkey", 0, foreign_vkey}, {NULL, 0, NULL},
 };
 
 static void plant(struct plant *p, const struct fault *fault)

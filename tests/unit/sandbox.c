@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -27,6 +30,8 @@ static const char file[] = "/proc/self/exe";
 /* What a child tries; `fd` is the file that it may read.  0 where it did what was meant. */
 typedef int attempt(int fd);
 
+static int (*outer)(void); /* what the child does before, if anything */
+
 /* The child's status as wait has it. */
 static int confined(attempt *try)
 {
@@ -37,7 +42,7 @@ static int confined(attempt *try)
     if (child == 0) {
         int fd = open(file, O_RDONLY | O_CLOEXEC);
         signal(SIGABRT, SIG_DFL); /* not cmocka's */
-        if (fd < 0 || sandbox_enter(fd) != 0)
+        if (fd < 0 || (outer && outer() != 0) || sandbox_enter(fd) != 0)
             _exit(99);
         _exit(try(fd));
     }
@@ -305,6 +310,34 @@ static void whatever_else_it_asks_for_ends_it(void **unused)
     }
 }
 
+/* ---- within another sandbox ---- */
+
+/* As a service manager does that refuses seccomp(2) to its services. */
+static int keep_seccomp(void)
+{
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog all = {sizeof program / sizeof *program, program};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all, 0, 0);
+}
+
+static void it_is_as_tight_where_seccomp_is_kept_from_it(void **unused)
+{
+    (void)unused;
+    outer = keep_seccomp;
+    int good = confined(computes), bad = confined(opens_a_file);
+    outer = NULL;
+    assert_int_equal(good, 0);
+    assert_true(WIFSIGNALED(bad));
+    assert_int_equal(WTERMSIG(bad), SIGSYS);
+}
+
 /* ---- what the kernel says of it ---- */
 
 static int waits(int fd)
@@ -371,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_parser_that_gives_up_ends_as_elsewhere),
         cmocka_unit_test(memory_beyond_the_bound_is_not_there),
         cmocka_unit_test(whatever_else_it_asks_for_ends_it),
+        cmocka_unit_test(it_is_as_tight_where_seccomp_is_kept_from_it),
         cmocka_unit_test(its_bounds_are_those_of_the_kernel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
