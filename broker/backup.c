@@ -115,19 +115,13 @@ static int copy_log(struct making *m)
 static int check_copy(struct making *m)
 {
     struct checkpoint c;
-    char *note = mem_printf("%s/log/checkpoint", m->work),
-         *vkey = mem_printf("%s/log.vkey", m->dir);
+    char *note = mem_printf("%s/log/checkpoint", m->work);
     char name[ORIGIN_SIZE];
     uint8_t key[KEY_SIZE];
-    struct buf text = {0};
-    int err = file_read(vkey, &text);
+    int err = log_vkey_read(m->dir, name, key);
 
-    while (text.size && text.data[text.size - 1] == '\n')
-        text.size--;
-    if (err == 0)
-        err = note_vkey_parse(slice_buf(&text), name, key);
     if (err)
-        fail(m, err, vkey);
+        fail(m, err, "log.vkey");
     if (err == 0 && (err = file_replace(note, slice_buf(&m->checkpoint))) != 0)
         fail(m, err, note);
     if (err == 0 && (err = checkpoint_read(m->work, name, key, &c, NULL)) != 0)
@@ -136,9 +130,7 @@ static int check_copy(struct making *m)
         err = checkpoint_check(m->copy, &c, m->why);
     if (err == 0)
         snprintf(m->manifest->log, sizeof m->manifest->log, "%s", name);
-    buf_free(&text);
     mem_free(note);
-    mem_free(vkey);
     return err;
 }
 

@@ -109,6 +109,7 @@ static const struct frame_row {
     {CORE__FRAME__BODY_ASK, on_ask},
     {CORE__FRAME__BODY_ANSWER, on_answer},
     {CORE__FRAME__BODY_GET_HEAD, on_get_head},
+    {CORE__FRAME__BODY_GET_PROOF, handle_get_proof},
     {CORE__FRAME__BODY_PUT_PART, handle_put_part},
     {CORE__FRAME__BODY_GET_PART, handle_get_part},
     {CORE__FRAME__BODY_GET_STATUS, handle_get_status},

@@ -93,4 +93,5 @@ void handle_hello(struct broker *b, const struct sender *from, struct peer *befo
 void handle_forgotten(struct broker *b, const struct sender *from, uint64_t ref);
 void handle_put_part(const struct call *c);
 void handle_get_part(const struct call *c);
+void handle_get_proof(const struct call *c);
 void handle_get_status(const struct call *c);

@@ -5,6 +5,7 @@
  *   head DIR [--json]      how many records, and the root of their tree
  *   records DIR            packed Core__Record messages, each behind its size (u32, big-endian)
  *   ls DIR --json          a line of JSON a record
+ *   proof DIR POSITION     a c2sp.org/tlog-proof file: the log has that record
  *   backup DIR FILE        log, parts and checkpoint in one file
  *   backup --verify FILE   unpacks it, and verifies what came out
  *   restore FILE DIR       into a directory of its own; an older copy as a successor
@@ -21,6 +22,7 @@
 #include "broker/fence.h"
 #include "broker/journal.h"
 #include "broker/log_backup.h"
+#include "broker/log_proof.h"
 #include "broker/log_verify.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -42,12 +44,22 @@ static int usage(void)
           "       chancery-log head DIR [--json]\n"
           "       chancery-log records DIR [--from N] [--until N] [--stream PATTERN]\n"
           "       chancery-log ls DIR --json [--from N] [--until N] [--stream PATTERN]\n"
+          "       chancery-log proof DIR POSITION\n"
           "       chancery-log backup DIR FILE [--json]\n"
           "       chancery-log backup --verify FILE [--json]\n"
           "       chancery-log restore FILE DIR [--successor NAME --administrator KEYFILE\n"
           "                    [--checkpoint FILE] [--lost N]] [--json]\n",
           stderr);
     return EXIT_USAGE;
+}
+
+static bool number(uint64_t *out, const char *text)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0';
 }
 
 static int open_log(struct journal **j, const struct options *o)
@@ -200,6 +212,13 @@ static int verify(const struct options *o)
 
 /* ---- */
 
+static int proof(const struct options *o)
+{
+    uint64_t position;
+
+    return number(&position, o->second) && position ? log_proof(o->dir, position) : usage();
+}
+
 static int backup(const struct options *o)
 {
     return log_backup(o->dir, o->second, o->json);
@@ -228,19 +247,11 @@ static const struct {
     int arguments;
     int (*run)(const struct options *o);
 } verbs[] = {
-    {"verify", false, 1, verify},   {"head", false, 1, head},     {"records", false, 1, records},
-    {"ls", false, 1, list},         {"backup", false, 2, backup}, {"backup", true, 1, backup_check},
-    {"restore", false, 2, restore},
+    {"verify", false, 1, verify},      {"head", false, 1, head},
+    {"records", false, 1, records},    {"ls", false, 1, list},
+    {"proof", false, 2, proof},        {"backup", false, 2, backup},
+    {"backup", true, 1, backup_check}, {"restore", false, 2, restore},
 };
-
-static bool number(uint64_t *out, const char *text)
-{
-    char *end;
-
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0';
-}
 
 int main(int argc, char **argv)
 {

@@ -235,23 +235,9 @@ static int on_record(void *arg, const struct journal_record *record)
     return 0;
 }
 
-static int read_vkey(const char *dir, char name[ORIGIN_SIZE], uint8_t public_key[KEY_SIZE])
-{
-    char text[512], *file = mem_printf("%s/log.vkey", dir);
-    FILE *f = fopen(file, "re");
-    size_t n = f ? fread(text, 1, sizeof text, f) : 0;
-
-    if (f)
-        fclose(f);
-    mem_free(file);
-    while (n && (text[n - 1] == '\n' || text[n - 1] == ' '))
-        n--;
-    return f ? note_vkey_parse(slice_of(text, n), name, public_key) : ERR_NOT_FOUND;
-}
-
 static void read_stated(const char *dir, struct stated *s)
 {
-    s->vkey_err = read_vkey(dir, s->name, s->key);
+    s->vkey_err = log_vkey_read(dir, s->name, s->key);
     if (!s->vkey_err)
         s->checkpoint_err = checkpoint_read(dir, s->name, s->key, &s->checkpoint, NULL);
 }

@@ -104,6 +104,11 @@ void signer_end(struct signer *s)
         log_error("signer: the last checkpoint cannot be written code=%s", err_code(rc));
 }
 
+uint64_t signer_size(const struct signer *s)
+{
+    return s->written;
+}
+
 const struct buf *signer_note(const struct signer *s)
 {
     return &s->note;

@@ -25,5 +25,6 @@ void signer_look(struct signer *s);
 bool signer_busy(const struct signer *s);
 /* The last one, at once: blocks. */
 void signer_end(struct signer *s);
-/* The newest note that is on disk; empty before the first. */
+/* The newest note that is on disk, empty before the first, and the size of its tree. */
+uint64_t signer_size(const struct signer *s);
 const struct buf *signer_note(const struct signer *s);

@@ -41,13 +41,20 @@ static void big_endian(uint8_t out[8], uint64_t v)
         out[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
+void tree_log_entry(uint8_t out[LOG_ENTRY_SIZE], uint64_t position, int64_t received,
+                    const struct hash *event)
+{
+    out[0] = 1;
+    big_endian(out + 1, position);
+    big_endian(out + 9, (uint64_t)received);
+    memcpy(out + 17, event->bytes, HASH_SIZE);
+}
+
 void tree_log_leaf(struct hash *out, uint64_t position, int64_t received, const struct hash *event)
 {
-    uint8_t entry[1 + 8 + 8 + HASH_SIZE] = {1};
+    uint8_t entry[LOG_ENTRY_SIZE];
 
-    big_endian(entry + 1, position);
-    big_endian(entry + 9, (uint64_t)received);
-    memcpy(entry + 17, event->bytes, HASH_SIZE);
+    tree_log_entry(entry, position, received, event);
     tree_leaf(out, slice_of(entry, sizeof entry));
 }
 

@@ -7,8 +7,3 @@ foreach(name client client_keep client_return)
 endforeach()
 chancery_test(session lib_client broker_log)
 add_dependencies(test_session chancery-broker chancery-init)
-
-add_executable(bench_publish EXCLUDE_FROM_ALL bench/publish.c)
-target_link_libraries(bench_publish PRIVATE lib_client)
-chancery_target(bench_publish)
-add_dependencies(benches bench_publish)

@@ -53,7 +53,7 @@ def verbs():
 
 
 OTHERS = {("init", ""), ("audit", ""), ("list", "diff"), ("log", "verify"), ("log", "records"),
-          ("log", "ls")}
+          ("log", "ls"), ("log", "proof")}
 
 
 class Usage(unittest.TestCase):

@@ -1066,6 +1066,66 @@ static void the_head_comes_with_a_signed_checkpoint(void **state)
     hang_up(t);
 }
 
+static void send_get_proof(struct talk *t, uint64_t position)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__GetProof get = CORE__GET_PROOF__INIT;
+
+    get.position = position;
+    f.body_case = CORE__FRAME__BODY_GET_PROOF;
+    f.get_proof = &get;
+    send_frame(t, &f);
+}
+
+/* The checkpoint follows within a second. */
+static const Core__Proof *await_proof(struct talk *t, uint64_t position)
+{
+    const Core__Frame *f = NULL;
+
+    while (!f || f->body_case == CORE__FRAME__BODY_REFUSED) {
+        if (f)
+            assert_string_equal(f->refused->code, err_code(ERR_BUSY));
+        send_get_proof(t, position);
+        f = receive(t);
+        assert_non_null(f);
+    }
+    assert_int_equal(f->body_case, CORE__FRAME__BODY_PROOF);
+    return f->proof;
+}
+
+static void the_proof_of_a_record_leads_to_the_checkpoint_s_root(void **state)
+{
+    struct instance *in = *state;
+    struct talk *t = dial(in, ALICE);
+    struct packed p;
+    struct hash leaf, event, path[TREE_LEVELS];
+    struct checkpoint c;
+    struct note note = note_of("notes.proof", 1, "one");
+
+    pack_note(&p, t->key, &note);
+    publish_packed(t, &p, 1);
+    const Core__Recorded *r = expect(t, CORE__FRAME__BODY_RECORDED)->recorded;
+    hash_sha256(&event, slice_buf(&p.event));
+    tree_log_leaf(&leaf, r->positions[0], r->received[0], &event);
+
+    const Core__Proof *proof = await_proof(t, r->positions[0]);
+    assert_int_equal(proof->position, r->positions[0]);
+    assert_int_equal(checkpoint_open(&c, slice_of(proof->checkpoint.data, proof->checkpoint.len),
+                                     LOG, in->log_key.public_key),
+                     0);
+    for (size_t i = 0; i < proof->n_path; i++)
+        memcpy(path[i].bytes, proof->path[i].data, HASH_SIZE);
+    assert_true(tree_check_inclusion(proof->position - 1, c.size, &leaf, path, (int)proof->n_path,
+                                     &c.root));
+
+    send_get_proof(t, 0);
+    expect_refused(t, ERR_NOT_FOUND);
+    send_get_proof(t, r->positions[0] + 1);
+    expect_refused(t, ERR_NOT_FOUND);
+    packed_free(&p);
+    hang_up(t);
+}
+
 static void the_status_is_for_those_who_may_read_audit(void **state)
 {
     struct talk *a = dial(*state, ALICE), *admin = dial(*state, ADMIN);
@@ -1721,6 +1781,7 @@ int main(void)
         cmocka_unit_test(a_part_is_stored_before_its_event_and_served_to_its_readers),
         cmocka_unit_test(who_only_knows_the_hash_of_a_part_cannot_name_it),
         cmocka_unit_test(the_head_comes_with_a_signed_checkpoint),
+        cmocka_unit_test(the_proof_of_a_record_leads_to_the_checkpoint_s_root),
         cmocka_unit_test(the_status_is_for_those_who_may_read_audit),
         cmocka_unit_test(what_was_acknowledged_survives_a_kill_and_is_there_once),
         cmocka_unit_test(the_tail_tells_where_a_seat_stands),
