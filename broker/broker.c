@@ -307,7 +307,7 @@ static void on_prepare(uv_prepare_t *prepare)
     broker_sweep(b);
     press(b);
     if (peers_blocked(b->peers) && !uv_is_active((uv_handle_t *)&b->retry))
-        uv_timer_start(&b->retry, on_retry, 4, 4);
+        uv_timer_start(&b->retry, on_retry, 1, 1);
     if (b->stopping && publish_idle(b->publishing) && !signer_busy(b->signer))
         close_all(b);
 }

@@ -8,7 +8,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
-enum { PEER_BUCKETS = 1024, WAIT_LEAST = 4000, WAIT_MOST = 64000, SILENCE = 5000000 };
+enum { PEER_BUCKETS = 1024, WAIT_LEAST = 1000, WAIT_MOST = 64000, SILENCE = 5000000 };
 
 struct peer_message {
     struct peer_message *next;
