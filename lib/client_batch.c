@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/client_batch.h"
 
+#include <sodium.h>
+
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/scan.h"
@@ -177,7 +179,8 @@ static void fill_parts(struct batch *b, Core__Envelope *out, const struct chance
     }
 }
 
-static void fill_id(struct batch *b, Core__Envelope *out, const struct chancery_event *e)
+static void fill_id(struct batch *b, Core__Envelope *out, const struct chancery_event *e,
+                    const uint8_t random[ID_RANDOM])
 {
     uint8_t id[ID_SIZE];
     int64_t now = time_now();
@@ -186,7 +189,7 @@ static void fill_id(struct batch *b, Core__Envelope *out, const struct chancery_
     if (is_zero(id) && e->of)
         id_v8(id, e->cause, e->ordinal);
     else if (is_zero(id))
-        id_v7(id, now);
+        id_v7_of(id, now, random);
     out->id = take_bytes(b, id, ID_SIZE);
     out->created = e->created ? e->created : now;
 }
@@ -201,7 +204,8 @@ static void fill_payload(struct batch *b, size_t i, const struct chancery_event 
     b->envelopes[i]->payload_size = (uint32_t)e->payload_size;
 }
 
-static void fill_event(struct batch *b, size_t i, const struct chancery_event *e)
+static void fill_event(struct batch *b, size_t i, const struct chancery_event *e,
+                       const uint8_t random[ID_RANDOM])
 {
     Core__Envelope *out = arena_take(b->arena, sizeof *out);
 
@@ -228,7 +232,7 @@ static void fill_event(struct batch *b, size_t i, const struct chancery_event *e
         out->in_reply_to->position = e->reply_to;
     }
     b->is_answer |= e->of != 0;
-    fill_id(b, out, e);
+    fill_id(b, out, e, random);
     fill_handling(b, out, e);
     fill_parts(b, out, e);
     fill_payload(b, i, e);
@@ -257,8 +261,10 @@ int batch_make(struct batch **out, const struct chancery_event events[], size_t 
     if (rc)
         return rc;
     struct batch *b = batch_new(n);
+    uint8_t random[BATCH_MOST][ID_RANDOM];
+    randombytes_buf(random, n * ID_RANDOM);
     for (size_t i = 0; i < n; i++) {
-        fill_event(b, i, &events[i]);
+        fill_event(b, i, &events[i], random[i]);
         size_t size = core__envelope__get_packed_size(b->envelopes[i]);
         if (size > ENVELOPE_MOST - EVENT_EXTRA)
             rc = ERR_BOUNDS;

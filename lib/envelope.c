@@ -491,12 +491,20 @@ static uint64_t get_big_endian(const uint8_t *in, size_t size)
 
 void id_v7(uint8_t id[ID_SIZE], int64_t now)
 {
+    uint8_t random[ID_RANDOM];
+
+    randombytes_buf(random, sizeof random);
+    id_v7_of(id, now, random);
+}
+
+void id_v7_of(uint8_t id[ID_SIZE], int64_t now, const uint8_t random[ID_RANDOM])
+{
     /* RFC 9562 section 6.2, method 3: the microsecond in 12 bits, so that ids ascend */
     uint64_t fraction = (uint64_t)(now % 1000) * 4096 / 1000;
 
     put_big_endian(id, 6, (uint64_t)(now / 1000));
     put_big_endian(id + 6, 2, 0x7000 | fraction);
-    randombytes_buf(id + 8, 8);
+    memcpy(id + 8, random, ID_RANDOM);
     id[8] = (uint8_t)(0x80 | (id[8] & 0x3f));
 }
 

@@ -9,6 +9,7 @@
 
 enum {
     ID_SIZE = 16,
+    ID_RANDOM = 8,
     PAYLOAD_MOST = 512 * 1024,
     ENVELOPE_MOST = 64 * 1024,
     FRAME_MOST = 1024 * 1024,
@@ -54,6 +55,8 @@ int event_add_payload(struct event *e, struct slice payload, char where[128]);
 
 /* RFC 9562 section 5.7: `now` microseconds UTC. Random bits from libsodium. */
 void id_v7(uint8_t id[ID_SIZE], int64_t now);
+/* The same with the caller's random bits, for who makes many and draws them at once. */
+void id_v7_of(uint8_t id[ID_SIZE], int64_t now, const uint8_t random[ID_RANDOM]);
 /* Microseconds of a UUIDv7 (whole milliseconds), or -1 where it is none. */
 int64_t id_v7_time(const uint8_t id[ID_SIZE]);
 /* RFC 9562 section 5.8: of a worker's answer. 48 bits of the cause's position, version 8, 12 bits
