@@ -75,8 +75,8 @@ struct call { /* a frame of a session */
 int64_t broker_now(struct broker *b); /* the log's time */
 void broker_refuse(struct broker *b, struct peer *p, uint64_t ref, struct refusal *why);
 Core__Pong broker_pong(struct broker *b);
-void broker_sweep(struct broker *b);                  /* those who are gone leave */
-void broker_damaged(void *broker, uint64_t position); /* ends the process */
+void broker_sweep(struct broker *b);               /* those who are gone leave */
+void broker_damaged(void *arg, uint64_t position); /* ends the process */
 
 /* start.c: settings, keys, log, registry, founding record and checkpoint agree; nothing is on the
  * loop yet.  0 or a negative err with a sentence in `why`. */

@@ -120,14 +120,15 @@ static const struct line {
 /* The lines before the files come once each, in their order. */
 static bool take_line(struct manifest *m, char *text, size_t number)
 {
-    char *words[WORDS_MOST + 1], *rest = NULL;
+    char *words[WORDS_MOST + 1] = {NULL}, *rest = NULL;
     int n = 0;
     const struct line *line = &lines[number < LINES_ONCE ? number : LINES_ONCE];
 
     for (char *word = strtok_r(text, " ", &rest); word && n <= WORDS_MOST;
          word = strtok_r(NULL, " ", &rest))
         words[n++] = word;
-    return n == line->words && strcmp(words[0], line->name) == 0 && line->take(m, words);
+    return words[0] && n == line->words && strcmp(words[0], line->name) == 0 &&
+           line->take(m, words);
 }
 
 int manifest_read(struct manifest *m, struct slice text, struct buf *why)

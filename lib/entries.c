@@ -55,12 +55,13 @@ static uint64_t get_number(const uint8_t *in, size_t size)
 static void head_fill(uint8_t head[ENTRIES_HEAD], const uint8_t salt[ENTRIES_SALT],
                       const char *label)
 {
+    struct slice text = slice_str(label);
     struct hash hash;
 
     memset(head, 0, ENTRIES_HEAD);
     memcpy(head, magic, MAGIC_SIZE);
     memcpy(head + MAGIC_SIZE, salt, ENTRIES_SALT);
-    memcpy(head + MAGIC_SIZE + ENTRIES_SALT, label, strlen(label));
+    memcpy(head + MAGIC_SIZE + ENTRIES_SALT, text.data, text.size);
     hash_sha256(&hash, slice_of(head, HASHED));
     memcpy(head + HASHED, hash.bytes, HASH_SIZE);
 }

@@ -52,7 +52,7 @@ struct rule {
     struct scmp_arg_cmp arguments[2];
 };
 
-#define EQUALS(argument, value) SCMP_CMP64(argument, SCMP_CMP_EQ, (scmp_datum_t)(value))
+#define EQUALS(argument, value) SCMP_CMP64(argument, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
 #define HAS(argument, bit) \
     SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(bit), (scmp_datum_t)(bit))
 #define HAS_NOT(argument, bit) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(bit), 0)

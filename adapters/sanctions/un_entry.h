@@ -83,4 +83,4 @@ void un_entry_group_begin(struct un_entry *e);
 void un_entry_group_end(struct un_entry *e, int many);
 
 /* The canonical party of all that was put. */
-void un_entry_party(struct un_entry *e, Sanctions__ListedParty *out);
+void un_entry_party(struct un_entry *e, Sanctions__ListedParty *p);

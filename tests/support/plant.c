@@ -323,7 +323,8 @@ static void names_back(struct plant *p, uint64_t position, const Core__Envelope 
     }
     for (int kind = 0; kind < NAME_KINDS; kind++)
         if (!used[kind])
-            entry_del(p, DB_NAMES, key, store_name_key(key, kind, slice_str(names[kind])));
+            entry_del(p, DB_NAMES, key,
+                      store_name_key(key, (enum name_kind)kind, slice_str(names[kind])));
 }
 
 static void removed(struct plant *p)
