@@ -11,7 +11,7 @@
 #include "broker/audit.h"
 #include "broker/broker.h"
 #include "broker/deliver.h"
-#include "broker/guard.h"
+#include "broker/clock.h"
 #include "broker/signer.h"
 #include "broker/zap.h"
 #include "lib/settings.h"
@@ -21,7 +21,6 @@ enum { PROTOCOL = 1 };
 struct broker_settings {
     char *listen;
     int64_t disk_reserve, quota_events, quota_bytes;
-    bool accept_clock;
 };
 
 struct broker {
@@ -44,11 +43,11 @@ struct broker {
     void *context;
     struct zap *zap;
     struct zsock *socket;
-    struct guard guard;
+    struct clock clock;
     struct signer *signer;
     const char *log;
     char seat[65]; /* the broker's */
-    bool exercise, full, jump_told, paused, stopping, closed;
+    bool exercise, full, paused, stopping, closed;
     uint64_t ticks, disk_free;
     int64_t started, audited, expired;
 };

@@ -20,8 +20,6 @@ static const struct conf_key keys[] = {
      "200000", 64, 10000000},
     {"broker", "quota-bytes", CONF_SIZE, offsetof(struct broker_settings, quota_bytes), "512M",
      1048576, INT64_C(1) << 40},
-    {"broker", "accept-clock", CONF_BOOL, offsetof(struct broker_settings, accept_clock), "no", 0,
-     0},
     {NULL, NULL, CONF_STRING, 0, NULL, 0, 0},
 };
 

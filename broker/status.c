@@ -47,8 +47,8 @@ static void fill_status(struct status_of *s, Core__Status *status)
     status->disk_free = b->disk_free;
     status->n_seats = s->n;
     status->seats = s->list;
-    status->publishing = !b->full && !b->guard.jumped;
-    status->halted = b->guard.jumped ? err_code(ERR_CLOCK) : b->full ? err_code(ERR_FULL) : "";
+    status->publishing = !b->full && !b->clock.guard.jumped;
+    status->halted = b->clock.guard.jumped ? err_code(ERR_CLOCK) : b->full ? err_code(ERR_FULL) : "";
 }
 
 void handle_get_status(const struct call *c)

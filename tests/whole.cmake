@@ -9,6 +9,8 @@ endforeach()
 add_executable(acked support/acked.c)
 target_link_libraries(acked PRIVATE broker_log)
 chancery_target(acked)
+chancery_plain(chancery adapter_terminal lib_worker lib_client lib_zsock lib_base
+  proto_embargo proto_sanctions proto_clock proto_alert proto_core)
 chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_base proto_core)
 chancery_plain(chancery-init broker_log lib_base proto_core)
 chancery_plain(chancery-log broker_log lib_base proto_core)

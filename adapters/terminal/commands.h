@@ -28,5 +28,7 @@ int key_show_run(const struct call *c);
 int seat_ls_run(const struct call *c);
 int worker_ls_run(const struct call *c);
 int worker_retry_run(const struct call *c);
+int clock_accept_run(const struct call *c);
+int clock_move_run(const struct call *c);
 int up_run(const struct call *c);
 int demo_run(const struct call *c);
