@@ -8,7 +8,7 @@
 #include "lib/err.h"
 
 enum { NAMINGS_MOST = 64 }; /* events looked at for a part; past them it is put again */
-static const int64_t ID_AGE_MOST = INT64_C(24) * 3600 * 1000000;
+static const int64_t DAY = INT64_C(24) * 3600 * 1000000, CLOCKS_AGREE = INT64_C(300) * 1000000;
 static const char DUE[] = "chancery.clock.v1.Due";
 
 struct check { /* one event among those of its batch */
@@ -224,12 +224,11 @@ static int check_halted(const struct check *c)
 {
     if (admit_is_registry(event_of(c)))
         return 0;
-    if (c->a->jumped)
-        return refuse(
-            c->why, ERR_CLOCK, "",
-            "the broker's clock jumped; set it right and restart the broker, or accept it "
-            "once with [broker] accept-clock = yes");
-    if (c->a->full)
+    if (c->a->at.jumped)
+        return refuse(c->why, ERR_CLOCK, "",
+                      "the broker's clock jumped; once it is right an administrator accepts it: "
+                      "chancery clock accept");
+    if (c->a->at.full)
         return refuse(c->why, ERR_FULL, "",
                       "free space on the log's file system is below [broker] disk-reserve");
     return 0;
@@ -248,7 +247,8 @@ static int check_id(const struct check *c)
         return refuse(c->why, ERR_ID_INVALID, "id",
                       "not a UUIDv7, nor the UUIDv8 of this cause and ordinal");
     }
-    if (llabs(made - c->a->now) > ID_AGE_MOST && !predecessor_of(c))
+    bool of_age = llabs(made - c->a->at.now) <= DAY || llabs(made - c->a->at.machine) <= DAY;
+    if (!of_age && !predecessor_of(c))
         return refuse(
             c->why, ERR_ID_STALE, "id",
             "the id's time is more than 24 hours from the broker's; publish with a new one");
@@ -440,7 +440,7 @@ static int check_due(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
 
-    if (strcmp(env->type, DUE) == 0 && env->effective > c->a->now)
+    if (strcmp(env->type, DUE) == 0 && env->effective > c->a->at.now)
         return refuse(c->why, ERR_EARLY, "effective", "the broker's time has not come to it");
     return 0;
 }
@@ -490,6 +490,41 @@ int admit_allowed(const struct admit *a, struct admit_event events[], size_t n, 
     return rc;
 }
 
+/* Whoever accepts the clock and the broker mean the same one, and ids made by it will be taken. */
+static int check_clock(const struct check *c, int64_t stated)
+{
+    const struct standing *at = &c->a->at;
+    char ours[40], other[40];
+
+    time_text(ours, at->machine);
+    if (!at->jumped)
+        return refuse(c->why, ERR_REGISTRY, "",
+                      "the clock did not jump: there is nothing to accept");
+    time_text(other, stated);
+    if (llabs(stated - at->machine) > CLOCKS_AGREE)
+        return refuse(c->why, ERR_REGISTRY, "time", "%s is accepted, the broker's clock says %s",
+                      other, ours);
+    time_text(other, journal_last_received(c->a->journal) - at->ahead);
+    if (at->machine + at->ahead < journal_last_received(c->a->journal) - DAY)
+        return refuse(c->why, ERR_REGISTRY, "time",
+                      "the broker's clock says %s, more than a day before the log's last receipt "
+                      "time %s, and receipt times never go back",
+                      ours, other);
+    return 0;
+}
+
+static int check_clock_act(const struct check *c)
+{
+    struct slice payload = event_of(c)->event.payload;
+
+    if (strcmp(envelope_of(c)->type, core__clock_accepted__descriptor.name) != 0)
+        return 0;
+    Core__ClockAccepted *act = core__clock_accepted__unpack(NULL, payload.size, payload.data);
+    int rc = check_clock(c, act->time);
+    core__clock_accepted__free_unpacked(act, NULL);
+    return rc;
+}
+
 static int check_registry(const struct check *c, const struct registry *registry)
 {
     const char *field = "";
@@ -500,7 +535,7 @@ static int check_registry(const struct check *c, const struct registry *registry
         return refuse(c->why, ERR_REGISTRY, "type",
                       "a successor is founded by `chancery log restore`, without a broker");
     int rc = registry_check(registry, e->event.envelope->type, e->event.payload, &field, text);
-    return refuse(c->why, rc, field ? field : "", "%s", text);
+    return rc ? refuse(c->why, rc, field ? field : "", "%s", text) : check_clock_act(c);
 }
 
 /* Several registry events of one batch build on each other: checked in a copy of the registry. */

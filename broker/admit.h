@@ -25,6 +25,13 @@ struct admit_event {
     struct overlay_entry entry;
 };
 
+struct standing {    /* of the broker, at the moment */
+    int64_t now;     /* the log's time */
+    int64_t machine; /* what the machine's clock says: elsewhere when it jumped */
+    int64_t ahead;   /* of the machine's clock: a log for exercises */
+    bool jumped, full;
+};
+
 struct admit {
     const struct registry *registry;
     struct journal *journal;
@@ -33,8 +40,8 @@ struct admit {
     const char *log;
     const struct seat *seat; /* who publishes: the session's */
     bool own;                /* the broker itself: it may write `audit` */
-    bool exercise, jumped, full;
-    int64_t now;
+    bool exercise;
+    struct standing at;
 };
 
 /* Marks what is known: 0, ERR_ID_REUSED, or ERR_DAMAGED/ERR_IO. Registry and signatures are not

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "broker/inside.h"
@@ -28,33 +27,20 @@ static const int64_t DAY = 24 * INT64_C(3600) * 1000000;
 
 /* ---- time and room ---- */
 
-static int64_t clock_of(clockid_t id)
-{
-    struct timespec t;
-
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 int64_t broker_now(struct broker *b)
 {
-    int64_t now = guard_now(&b->guard, clock_of(CLOCK_REALTIME), clock_of(CLOCK_BOOTTIME));
-
-    if (b->guard.jumped && !b->jump_told) {
-        b->jump_told = true;
-        log_error("broker: the clock jumped; publishing waits. Set the clock right and restart, or "
-                  "accept it once with [broker] accept-clock = yes");
-    }
-    return now;
+    return clock_now(&b->clock);
 }
 
-static void state_of(void *arg, int64_t *now, bool *jumped, bool *full)
+static struct standing standing_of(void *arg)
 {
     struct broker *b = arg;
 
-    *now = broker_now(b);
-    *jumped = b->guard.jumped;
-    *full = b->full;
+    return (struct standing){.now = broker_now(b),
+                             .machine = clock_machine(),
+                             .ahead = b->clock.followed.ahead,
+                             .jumped = b->clock.guard.jumped,
+                             .full = b->full};
 }
 
 static void look_at_disk(struct broker *b)
@@ -208,6 +194,8 @@ static void on_grown(void *arg, bool registry)
     struct broker *b = arg;
 
     if (registry)
+        clock_follow(&b->clock);
+    if (registry)
         peers_each(b->peers, end_if_revoked, b);
     deliver_wake(b->deliver);
 }
@@ -263,7 +251,7 @@ static bool is_referenced(void *arg, const struct hash *part)
 /* What is halted keeps its counts until it goes on. */
 static void record_refusals(struct broker *b)
 {
-    if (!b->full && !b->guard.jumped)
+    if (!b->full && !b->clock.guard.jumped)
         audit_refusals(&b->audit, &b->refusals, broker_now(b));
 }
 
@@ -348,8 +336,7 @@ static int open_door(struct broker *b, struct buf *why)
 
 static void open_clock(struct broker *b)
 {
-    guard_begin(&b->guard, clock_of(CLOCK_REALTIME), clock_of(CLOCK_BOOTTIME),
-                journal_last_received(b->journal), b->own.accept_clock);
+    clock_open(&b->clock, b->registry, b->journal);
     b->started = b->audited = b->expired = broker_now(b);
 }
 
@@ -369,7 +356,7 @@ static void open_inside(struct broker *b)
         .peers = b->peers,
         .log = b->log,
         .exercise = b->exercise,
-        .state = state_of,
+        .standing = standing_of,
         .grown = on_grown,
         .arg = b,
     });

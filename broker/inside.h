@@ -10,8 +10,8 @@
 #include "broker/asking.h"
 #include "broker/audit.h"
 #include "broker/broker.h"
+#include "broker/clock.h"
 #include "broker/deliver.h"
-#include "broker/guard.h"
 #include "broker/scrub.h"
 #include "broker/signer.h"
 #include "broker/zap.h"
@@ -24,7 +24,6 @@ struct broker_settings {
     char *listen;
     int64_t disk_reserve, quota_events, quota_bytes;
     int64_t scrub_rate;
-    bool accept_clock;
 };
 
 struct broker {
@@ -48,12 +47,12 @@ struct broker {
     void *context;
     struct zap *zap;
     struct zsock *socket;
-    struct guard guard;
+    struct clock clock;
     struct signer *signer;
     struct scrub *scrub; /* NULL: off */
     const char *log;
     char seat[65]; /* the broker's */
-    bool exercise, full, jump_told, paused, stopping, closed;
+    bool exercise, full, paused, stopping, closed;
     uint64_t ticks, disk_free;
     uint64_t commits; /* at the watchdog's last look */
     int64_t started, audited, expired;

@@ -99,11 +99,7 @@ uint64_t publish_commits(const struct publishing *p)
 
 static int64_t now_of(struct publishing *p)
 {
-    int64_t now;
-    bool jumped, full;
-
-    p->of.state(p->of.arg, &now, &jumped, &full);
-    return now;
+    return p->of.standing(p->of.arg).now;
 }
 
 static void doubt(const char *what, int err)
@@ -205,7 +201,7 @@ static int open_events(struct request *r, const Core__Publish *publish, struct r
 
 static struct admit admit_of(struct publishing *p, const struct request *r)
 {
-    struct admit a = {
+    return (struct admit){
         .registry = p->of.registry,
         .journal = p->of.journal,
         .overlay = p->overlay,
@@ -214,10 +210,8 @@ static struct admit admit_of(struct publishing *p, const struct request *r)
         .seat = r->seat,
         .own = r->own,
         .exercise = p->of.exercise,
+        .at = p->of.standing(p->of.arg),
     };
-
-    p->of.state(p->of.arg, &a.now, &a.jumped, &a.full);
-    return a;
 }
 
 static bool all_known(const struct request *r)
@@ -464,7 +458,7 @@ static int admit(struct request *r, struct refusal *why)
     struct admit a = admit_of(r->p, r);
     int rc;
 
-    r->received = a.now;
+    r->received = a.at.now;
     if (!r->early.err)
         return admit_check(&a, r->events, r->n, why);
     rc = r->broken ? 0 : admit_known(&a, r->events, r->n, why);

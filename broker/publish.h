@@ -21,8 +21,7 @@ struct publishing_of { /* lent for as long as the publishing lives */
     struct peers *peers;
     const char *log;
     bool exercise;
-    /* The log's time now, and whether it or the disk forbids publishing. */
-    void (*state)(void *arg, int64_t *now, bool *jumped, bool *full);
+    struct standing (*standing)(void *arg);
     void (*grown)(void *arg, bool registry); /* the log grew, and perhaps the registry with it */
     void *arg;
 };

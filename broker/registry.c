@@ -16,6 +16,7 @@
 #include "lib/scan.h"
 
 enum { MESSAGE_ARENA = 256 * 1024, ROLES_MOST = 16, TEXT_MOST = 255 };
+static const int64_t AHEAD_MOST = INT64_C(100) * 366 * 86400 * 1000000;
 
 struct table { /* of pointers, in order of the name that each begins with, letter case aside */
     void **at;
@@ -41,6 +42,7 @@ struct registry {
     struct predecessor *predecessors; /* oldest first */
     size_t n_predecessors;
     bool returning;
+    struct clock_acts clock;
     uint64_t version;
 };
 
@@ -138,6 +140,13 @@ static int check_name_text(const char *text, struct refusal why)
     return strlen(text) <= TEXT_MOST
                ? 0
                : refuse(why, ERR_BOUNDS, "name", "a name for people has at most 255 bytes");
+}
+
+static int check_reason(const char *reason, struct refusal why)
+{
+    return strlen(reason) <= TEXT_MOST
+               ? 0
+               : refuse(why, ERR_BOUNDS, "reason", "a reason has at most 255 bytes");
 }
 
 static int check_identifier(const char *name, const char *field, struct refusal why)
@@ -296,9 +305,7 @@ static int check_revoked(const struct registry *r, const void *body, struct refu
                       revoked->seat);
     if (key->revoked)
         return refuse(why, ERR_EXISTS, "key_id", "the key was revoked before");
-    if (strlen(revoked->reason) > TEXT_MOST)
-        return refuse(why, ERR_BOUNDS, "reason", "a reason has at most 255 bytes");
-    return 0;
+    return check_reason(revoked->reason, why);
 }
 
 /* Exact, or a prefix and one '*' at its end. */
@@ -340,6 +347,27 @@ static int check_rule(const struct registry *r, const void *body, struct refusal
                ? 0
                : refuse(why, ERR_FIELD, "type", "'%.80s': exact, or one '*' at the end",
                         rule->type);
+}
+
+static int check_accepted(const struct registry *r, const void *body, struct refusal why)
+{
+    const Core__ClockAccepted *accepted = body;
+
+    (void)r;
+    if (accepted->time <= 0)
+        return refuse(why, ERR_FIELD, "time", "say what time it is");
+    return check_reason(accepted->reason, why);
+}
+
+static int check_moved(const struct registry *r, const void *body, struct refusal why)
+{
+    const Core__ClockMoved *moved = body;
+
+    if (!r->founded->exercise)
+        return refuse(why, ERR_REGISTRY, "", "only the clock of a log for exercises is moved");
+    if (moved->by <= 0 || moved->by > AHEAD_MOST - r->clock.ahead)
+        return refuse(why, ERR_FIELD, "by", "the clock moves forward, by 100 years in all");
+    return check_reason(moved->reason, why);
 }
 
 /* ---- folds ---- */
@@ -498,6 +526,22 @@ static void fold_rule(struct registry *r, uint64_t position, const void *body)
     table_add(&r->rules, rule);
 }
 
+static void fold_accepted(struct registry *r, uint64_t position, const void *body)
+{
+    const Core__ClockAccepted *accepted = body;
+
+    r->clock.accepted = position;
+    r->clock.accepted_time = accepted->time;
+}
+
+static void fold_moved(struct registry *r, uint64_t position, const void *body)
+{
+    const Core__ClockMoved *moved = body;
+
+    (void)position;
+    r->clock.ahead += moved->by;
+}
+
 static const struct row rows[] = {
     {&core__log_founded__descriptor, check_founded, fold_founded},
     {&core__log_succeeded__descriptor, check_succeeded, fold_succeeded},
@@ -508,6 +552,8 @@ static const struct row rows[] = {
     {&core__key_added__descriptor, check_key, fold_key},
     {&core__key_revoked__descriptor, check_revoked, fold_revoked},
     {&core__access_rule__descriptor, check_rule, fold_rule},
+    {&core__clock_accepted__descriptor, check_accepted, fold_accepted},
+    {&core__clock_moved__descriptor, check_moved, fold_moved},
 };
 
 static const struct row *row_find(const char *type)
@@ -682,6 +728,11 @@ void registry_each_rule(const struct registry *r,
 {
     for (size_t i = 0; i < r->rules.n; i++)
         each(arg, ((const struct rule *)r->rules.at[i])->rule);
+}
+
+const struct clock_acts *registry_clock(const struct registry *r)
+{
+    return &r->clock;
 }
 
 uint64_t registry_version(const struct registry *r)

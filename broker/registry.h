@@ -37,6 +37,12 @@ struct predecessor { /* a log that this one goes on from */
     struct hash root;  /* of the tree at that size */
 };
 
+struct clock_acts {        /* what administrators signed about the clock */
+    uint64_t accepted;     /* position of the last ClockAccepted; 0 = none */
+    int64_t accepted_time; /* that it states */
+    int64_t ahead;         /* microseconds: sum of all ClockMoved */
+};
+
 struct registry *registry_new(void);
 void registry_free(struct registry *r);
 
@@ -71,4 +77,5 @@ void registry_each_seat(const struct registry *r, void (*each)(void *arg, const 
 /* Rules in force, in order of their identifiers. */
 void registry_each_rule(const struct registry *r,
                         void (*each)(void *arg, const Core__AccessRule *rule), void *arg);
+const struct clock_acts *registry_clock(const struct registry *r);
 uint64_t registry_version(const struct registry *r); /* position last folded */

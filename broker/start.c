@@ -26,9 +26,6 @@ const struct conf_key broker_keys[] = {
      INT64_C(1) << 40,
      "Bytes a second at which the whole log is read over in the background, so that damage is found "
      "before it is needed; 0: not at all"},
-    {"broker", "accept-clock", CONF_BOOL, offsetof(struct broker_settings, accept_clock), "no", 0,
-     0,
-     "With yes a clock that jumped is accepted once, at the next start: take it away afterwards"},
     {0},
 };
 

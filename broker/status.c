@@ -9,7 +9,7 @@
 
 static const char *halted(const struct broker *b)
 {
-    return b->guard.jumped ? err_code(ERR_CLOCK) : b->full ? err_code(ERR_FULL) : "";
+    return b->clock.guard.jumped ? err_code(ERR_CLOCK) : b->full ? err_code(ERR_FULL) : "";
 }
 
 void status_ready(struct broker *b)

@@ -16,14 +16,14 @@ endfunction()
 function(plain_library library)
   add_library(plain_${library} STATIC EXCLUDE_FROM_ALL)
   plain_sources(plain_${library} ${library})
-  add_dependencies(plain_${library} proto_core)
+  add_dependencies(plain_${library} ${library}) # what it is generated from
   target_include_directories(plain_${library} PUBLIC
     $<TARGET_PROPERTY:${library},INTERFACE_INCLUDE_DIRECTORIES>)
   target_compile_options(plain_${library} PUBLIC -O2 -fno-sanitize=all)
   target_link_options(plain_${library} PUBLIC -fno-sanitize=all -Wl,--as-needed)
   target_link_libraries(plain_${library} PUBLIC PkgConfig::UV PkgConfig::ZMQ PkgConfig::LMDB
     PkgConfig::PROTOBUF_C PkgConfig::SODIUM PkgConfig::CRYPTO PkgConfig::UTF8PROC PkgConfig::JANSSON PkgConfig::ARCHIVE
-    Threads::Threads ${INIH})
+    Threads::Threads lzma ${INIH})
 endfunction()
 
 # chancery_plain(PROGRAM LIBRARY...): all that it is linked of, the highest layer first.

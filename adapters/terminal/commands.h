@@ -28,6 +28,8 @@ int key_show_run(const struct call *c);
 int seat_ls_run(const struct call *c);
 int worker_ls_run(const struct call *c);
 int worker_retry_run(const struct call *c);
+int clock_accept_run(const struct call *c);
+int clock_move_run(const struct call *c);
 int up_run(const struct call *c);
 void up_settings(void); /* what chancery.conf may say to this program, as chancery.conf(5) has it */
 int demo_run(const struct call *c);

@@ -26,6 +26,8 @@ const ProtobufCMessageDescriptor *const known_types[] = {
     &core__key_added__descriptor,
     &core__key_revoked__descriptor,
     &core__access_rule__descriptor,
+    &core__clock_accepted__descriptor,
+    &core__clock_moved__descriptor,
     &core__refusals_counted__descriptor,
     &core__request_refused__descriptor,
     &core__rules_adopted__descriptor,

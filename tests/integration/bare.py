@@ -16,7 +16,7 @@ REFUSED = 1  # that of one that does not serve
 def founded(*arguments):
     """A directory as `chancery init` leaves it."""
     path = os.path.join(scratch(MEMORY), "i")
-    subprocess.run([plain("chancery-init"), path, "--exercise", *arguments], check=True,
+    subprocess.run([plain("chancery-init"), path, *(arguments or ("--exercise",))], check=True,
                    stdout=subprocess.DEVNULL)
     return path
 
@@ -35,6 +35,8 @@ def shim():
 class Bare(Commands):
     """A copy of a founded directory; ends with `drop`."""
 
+    program = plain("chancery")
+
     def __init__(self, template, root=None):
         self.root = root or scratch(MEMORY)
         self.dir = os.path.join(self.root, "i")
@@ -44,6 +46,7 @@ class Bare(Commands):
         self.processes = []
 
     def spawn(self, *command, **keywords):
+        keywords.setdefault("env", {**os.environ, **self.environment})
         self.processes.append(spawn(*command, **keywords))
         return self.processes[-1]
 
@@ -52,7 +55,8 @@ class Bare(Commands):
         begin = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as log:
             process = self.spawn(*prefix, plain("chancery-broker"), "--config", self.dir,
-                                 stderr=log, env={**os.environ, **(environment or {})})
+                                 stderr=log,
+                                 env={**os.environ, **self.environment, **(environment or {})})
         wait_for("the broker serves or ends", lambda: process.poll() is not None
                  or "broker: ready" in self.said(begin), pause=0.002)
         return process

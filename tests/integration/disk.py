@@ -46,6 +46,7 @@ class Filling:
     def __init__(self):
         self.disk = SmallDisk(24)
         self.i = Bare(founded(), root=self.disk.dir)
+        self.i.program = tool("chancery")
         self.i.log = os.path.join(scratch(), "broker.log")
         reserve(self.i)
         self.broker = self.i.broker()

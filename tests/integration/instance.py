@@ -81,11 +81,15 @@ def snapshot(date, into):
 class Commands:
     """What is asked of an instance by the `chancery` command."""
 
+    environment = {}  # of what is run
+    program = tool("chancery")
+
     def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE):
-        command = [tool("chancery"), *arguments]
+        command = [self.program, *arguments]
         if dir:
             command += ["--dir", self.dir]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin)
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin,
+                              env={**os.environ, **self.environment})
 
     def check(self, *arguments, status=0, **keywords):
         """Runs and insists on the exit status; returns what was printed."""

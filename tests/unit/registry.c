@@ -31,7 +31,7 @@ static int put(struct registry *r, const ProtobufCMessage *message)
     return rc;
 }
 
-static int put_founded(struct registry *r)
+static int put_log(struct registry *r, bool exercise)
 {
     Core__LogFounded founded = CORE__LOG_FOUNDED__INIT;
 
@@ -44,7 +44,13 @@ static int put_founded(struct registry *r)
     founded.administrator = "administrator";
     founded.administrator_key = (ProtobufCBinaryData){KEY_SIZE, keys[2]};
     founded.broker = "broker";
+    founded.exercise = exercise;
     return put(r, &founded.base);
+}
+
+static int put_founded(struct registry *r)
+{
+    return put_log(r, false);
 }
 
 static int put_party(struct registry *r, const char *party)
@@ -340,6 +346,49 @@ static void amber_goes_to_the_named_and_the_originator_s_office_alone(void **unu
     registry_free(r);
 }
 
+static int put_moved(struct registry *r, int64_t by)
+{
+    Core__ClockMoved moved = CORE__CLOCK_MOVED__INIT;
+
+    moved.by = by;
+    return put(r, &moved.base);
+}
+
+static void only_the_clock_of_an_exercise_is_moved_and_only_forward(void **unused)
+{
+    struct registry *r = registry_new(), *exercise = registry_new();
+    const int64_t day = INT64_C(86400) * 1000000;
+
+    (void)unused;
+    assert_int_equal(put_founded(r), 0);
+    assert_int_equal(put_moved(r, day), ERR_REGISTRY);
+    assert_int_equal(put_log(exercise, true), 0);
+    assert_int_equal(put_moved(exercise, 0), ERR_FIELD);
+    assert_int_equal(put_moved(exercise, -day), ERR_FIELD);
+    assert_int_equal(put_moved(exercise, 101 * 366 * day), ERR_FIELD);
+    assert_int_equal(put_moved(exercise, day), 0);
+    assert_int_equal(put_moved(exercise, 2 * day), 0);
+    assert_true(registry_clock(exercise)->ahead == 3 * day);
+    registry_free(r);
+    registry_free(exercise);
+}
+
+static void the_last_clock_accepted_is_known(void **unused)
+{
+    struct registry *r = registry_new();
+    Core__ClockAccepted accepted = CORE__CLOCK_ACCEPTED__INIT;
+
+    (void)unused;
+    assert_int_equal(put_founded(r), 0);
+    assert_int_equal(registry_clock(r)->accepted, 0);
+    assert_int_equal(put(r, &accepted.base), ERR_FIELD);
+    accepted.time = 17;
+    assert_int_equal(put(r, &accepted.base), 0);
+    assert_int_equal(registry_clock(r)->accepted, registry_version(r));
+    assert_true(registry_clock(r)->accepted_time == 17);
+    registry_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +403,8 @@ int main(void)
         cmocka_unit_test(a_rule_with_a_star_inside_is_refused),
         cmocka_unit_test(a_reading_that_can_never_deliver_is_seen),
         cmocka_unit_test(amber_goes_to_the_named_and_the_originator_s_office_alone),
+        cmocka_unit_test(only_the_clock_of_an_exercise_is_moved_and_only_forward),
+        cmocka_unit_test(the_last_clock_accepted_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
