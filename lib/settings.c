@@ -286,6 +286,8 @@ void settings_man(const char *section, const struct conf_key keys[], FILE *out)
     const struct conf_key seat[] = {seat_row(section), {0}};
 
     conf_man(section ? seat : common_keys, NULL, out);
+    if (!section)
+        conf_man(process_keys, NULL, out);
     if (keys)
         conf_man(keys, section, out);
 }

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from instance import BUILD, SOURCE, Instance, Skip, run, tool
-from notify import Manager
+from notify import started
 
 EXAMPLE = os.path.join(SOURCE, "docs", "chancery.conf")
 PROGRAMS = ("chancery", "chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert")
@@ -49,10 +49,10 @@ def the_example_names_every_setting_and_no_other():
     section, named = "", []
     with open(EXAMPLE) as f:
         for line in f:
-            head = re.match(r"\[(.*?)(?: un)?\]", line)
+            head = re.match(r"\[(.*?)(?: un| tally)?\]", line)
             key = re.match(r"(?:; )?([a-z-]+) = ", line)
             if head:
-                section = "rule NAME" if head[1] == "rule" else head[1]
+                section = head[1] + (" NAME" if head[1] in ("rule", "process") else "")
             if key:
                 named.append((section, key[1]))
     assert sorted(named) == sorted(settings()), set(named) ^ set(settings())
@@ -64,7 +64,7 @@ def serves(i, text):
         own = re.search("server-key = .*", f.read())[0]
     with open(i.conf, "w") as f:
         f.write(re.sub("server-key = .*", own, text))
-    processes = [Manager(name, i).ready() for name in ("broker", "embargo", "sanctions", "alert")]
+    processes = started(i, "broker", "embargo", "sanctions", "alert")
     assert i.json("list", "status")
     for p in reversed(processes):
         p.end()

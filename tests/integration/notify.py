@@ -18,15 +18,15 @@ STALL = 8000        # milliseconds that the disk does not answer
 class Manager:
     """Starts one program as a service manager does, and keeps what it says, with the time."""
 
-    def __init__(self, name, i, environment=None, program=None):
-        path = os.path.join(scratch(), "notify")
+    def __init__(self, *command, environment=None, socket_path=None):
+        path = socket_path or os.path.join(scratch(), "notify")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         self.said = []
         threading.Thread(target=self.listen, daemon=True).start()
-        self.log = os.path.join(scratch(), name + ".log")
+        self.log = os.path.join(scratch(), "log")
         with open(self.log, "wb") as log:
-            self.process = spawn(program or tool("chancery-" + name), "--config", i.dir, stderr=log,
+            self.process = spawn(*command, stderr=log,
                                  env={**os.environ, "NOTIFY_SOCKET": path,
                                       "WATCHDOG_USEC": str(PATIENCE), **(environment or {})})
 
@@ -69,7 +69,7 @@ class Manager:
 
 
 def started(i, *names):
-    return [Manager(name, i).ready() for name in names]
+    return [Manager(tool("chancery-" + name), "--config", i.dir).ready() for name in names]
 
 
 def the_broker_is_ready_when_it_serves_and_fed_while_it_is_idle():
@@ -84,9 +84,9 @@ def the_broker_is_ready_when_it_serves_and_fed_while_it_is_idle():
 def a_disk_that_does_not_answer_starves_the_broker_though_its_loop_turns():
     library = shim()
     i = Instance()
-    broker = Manager("broker", i, {"LD_PRELOAD": library, "PF_DIR": os.path.join(i.dir, "log"),
-                                   "PF_FAULT": f"sync:data.mdb:3:1:stop:{STALL}"},
-                     plain("chancery-broker")).ready()
+    broker = Manager(plain("chancery-broker"), "--config", i.dir, environment={
+        "LD_PRELOAD": library, "PF_DIR": os.path.join(i.dir, "log"),
+        "PF_FAULT": f"sync:data.mdb:3:1:stop:{STALL}"}).ready()
     broker.fed()
     load = spawn(tool("load"), "publish", i.conf, "officer", "sanctions.in", "50", "1",
                  os.path.join(scratch(), "history"))
