@@ -4,10 +4,11 @@
 #include <stdlib.h>
 
 #include "broker/deliver.h"
+#include "broker/registry_log.h"
 #include "lib/err.h"
 
 enum { NAMINGS_MOST = 64 }; /* events looked at for a part; past them it is put again */
-static const int64_t ID_AGE_MOST = INT64_C(24) * 3600 * 1000000;
+static const int64_t DAY = INT64_C(24) * 3600 * 1000000, CLOCKS_AGREE = INT64_C(300) * 1000000;
 static const char DUE[] = "chancery.clock.v1.Due";
 
 struct check { /* one event among those of its batch */
@@ -79,12 +80,18 @@ static int find_known(const struct check *c)
 
 /* ---- whose it is ---- */
 
+/* The log that the envelope was made for, when this one goes on from it; else NULL. */
+static const struct predecessor *predecessor_of(const struct check *c)
+{
+    return registry_predecessor(c->a->registry, envelope_of(c)->log);
+}
+
 static int check_seat(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
     const struct seat *seat = c->a->seat;
 
-    if (strcmp(env->log, c->a->log) != 0)
+    if (strcmp(env->log, c->a->log) != 0 && !predecessor_of(c))
         return refuse(c->why, ERR_LOG, "log", "meant for %s; this is %s", env->log, c->a->log);
     if (strcmp(env->seat, seat->name) != 0)
         return refuse(c->why, ERR_SEAT, "seat", "the session is that of %s", seat->name);
@@ -95,13 +102,36 @@ static int check_seat(const struct check *c)
 
 /* ---- the registry's rules ---- */
 
+/* What a predecessor recorded comes back until the return is ended; what came back is known. */
+static int check_return(const struct check *c)
+{
+    if (!predecessor_of(c) || registry_returning(c->a->registry))
+        return 0;
+    return refuse(c->why, ERR_LOG, "log",
+                  "made for %s, from which %s goes on, and the return is ended: sign it for %s",
+                  envelope_of(c)->log, c->a->log, c->a->log);
+}
+
+/* What goes where the one before it in the batch went: that one passed, unless it was known and not
+ * asked. */
+static bool goes_along(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c), *before;
+
+    if (c->i == 0 || c->events[c->i - 1].known)
+        return false;
+    before = c->events[c->i - 1].event.envelope;
+    return strcmp(env->stream, before->stream) == 0 && strcmp(env->type, before->type) == 0;
+}
+
 static int check_access(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
 
-    if (c->a->own || (strcmp(env->stream, "audit") != 0 &&
-                      access_allows(c->a->registry, c->a->seat, CORE__VERB__VERB_PUBLISH,
-                                    env->stream, env->type)))
+    if (c->a->own || goes_along(c) ||
+        (strcmp(env->stream, "audit") != 0 &&
+         access_allows(c->a->registry, c->a->seat, CORE__VERB__VERB_PUBLISH, env->stream,
+                       env->type)))
         return 0;
     return refuse(c->why, ERR_DENIED, "stream",
                   "no access rule lets %s publish %s in %s; ask an administrator", c->a->seat->name,
@@ -194,12 +224,11 @@ static int check_halted(const struct check *c)
 {
     if (admit_is_registry(event_of(c)))
         return 0;
-    if (c->a->jumped)
-        return refuse(
-            c->why, ERR_CLOCK, "",
-            "the broker's clock jumped; set it right and restart the broker, or accept it "
-            "once with [broker] accept-clock = yes");
-    if (c->a->full)
+    if (c->a->at.jumped)
+        return refuse(c->why, ERR_CLOCK, "",
+                      "the broker's clock jumped; once it is right an administrator accepts it: "
+                      "chancery clock accept");
+    if (c->a->at.full)
         return refuse(c->why, ERR_FULL, "",
                       "free space on the log's file system is below [broker] disk-reserve");
     return 0;
@@ -218,7 +247,8 @@ static int check_id(const struct check *c)
         return refuse(c->why, ERR_ID_INVALID, "id",
                       "not a UUIDv7, nor the UUIDv8 of this cause and ordinal");
     }
-    if (llabs(made - c->a->now) > ID_AGE_MOST)
+    bool of_age = llabs(made - c->a->at.now) <= DAY || llabs(made - c->a->at.machine) <= DAY;
+    if (!of_age && !predecessor_of(c))
         return refuse(
             c->why, ERR_ID_STALE, "id",
             "the id's time is more than 24 hours from the broker's; publish with a new one");
@@ -273,7 +303,12 @@ static int check_cause(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
     uint64_t head = journal_head(c->a->journal);
+    const struct predecessor *p = predecessor_of(c);
 
+    if (p && env->cause > p->position)
+        return refuse(c->why, ERR_CAUSE, "cause",
+                      "position %llu of %s was lost; what it caused is decided anew",
+                      (unsigned long long)env->cause, p->log);
     if (env->cause <= head)
         return 0;
     return refuse(c->why, ERR_CAUSE, "cause", "position %llu is not recorded; the log ends at %llu",
@@ -292,20 +327,29 @@ static int compare_named(void *arg, const struct journal_record *rec)
     char where[128];
     struct arena *arena = arena_new(FRAME_MOST);
 
-    n->agrees = event_open_head(&e, rec->event, arena, where) == 0 &&
-                slice_equal(slice_of(e.envelope_hash.bytes, HASH_SIZE),
-                            slice_of(n->ref->envelope_hash.data, n->ref->envelope_hash.len));
+    if (event_open(&e, rec->event, rec->payload, arena, where) == 0)
+        n->agrees = slice_equal(slice_of(e.envelope_hash.bytes, HASH_SIZE),
+                                slice_of(n->ref->envelope_hash.data, n->ref->envelope_hash.len));
     arena_free(arena);
     return 0;
 }
 
+/* Another log's, whose readers check it there; so what a predecessor recorded and lost. */
+static bool is_elsewhere(const struct check *c, const Core__EventRef *ref)
+{
+    const char *log = ref->log[0] ? ref->log : envelope_of(c)->log;
+    const struct predecessor *p = registry_predecessor(c->a->registry, log);
+
+    return p ? ref->position > p->position : strcmp(log, c->a->log) != 0;
+}
+
 static int check_reference(const struct check *c, const Core__EventRef *ref, const char *field)
 {
-    struct named n = {ref, true};
+    struct named n = {ref, false};
     uint64_t head = journal_head(c->a->journal);
 
-    if (ref->log[0] && strcmp(ref->log, c->a->log) != 0)
-        return 0; /* another log's: its readers check it there */
+    if (is_elsewhere(c, ref))
+        return 0;
     if (ref->position == 0 || ref->position > head)
         return refuse(c->why, ERR_REFERENCE, field, "position %llu is not recorded",
                       (unsigned long long)ref->position);
@@ -354,17 +398,20 @@ static int weigh_naming(void *arg, const struct journal_record *rec)
     return 0;
 }
 
-/* Who only knows a part's hash must not get its bytes through an event of its own. */
-static bool part_is_open(const struct check *c, const struct hash *part)
+/* Who only knows a part's hash must not get its bytes through an event of its own. 0 where the seat
+ * may name it, ERR_NOT_FOUND, or that the log cannot be read. */
+static int find_naming(const struct check *c, const struct hash *part)
 {
     struct naming n = {c, parts_put_by(c->a->parts, c->a->seat->name, part)};
     uint64_t at = 0;
+    int rc = 0;
 
-    for (int k = 0; !n.open && k < NAMINGS_MOST; k++)
-        if (journal_part(c->a->journal, part, at + 1, &at) != 0 ||
-            journal_get(c->a->journal, at, weigh_naming, &n) != 0)
-            return false;
-    return n.open;
+    for (int k = 0; rc == 0 && !n.open && k < NAMINGS_MOST; k++) {
+        rc = journal_part(c->a->journal, part, at + 1, &at);
+        if (rc == 0)
+            rc = journal_get(c->a->journal, at, weigh_naming, &n);
+    }
+    return rc == 0 && !n.open ? ERR_NOT_FOUND : rc;
 }
 
 static int check_parts(const struct check *c)
@@ -375,7 +422,10 @@ static int check_parts(const struct check *c)
 
     for (size_t k = 0; k < env->n_parts; k++) {
         memcpy(part.bytes, env->parts[k]->sha256.data, HASH_SIZE);
-        int64_t size = part_is_open(c, &part) ? parts_size(c->a->parts, &part) : -1;
+        int rc = find_naming(c, &part);
+        if (rc && rc != ERR_NOT_FOUND)
+            return refuse(c->why, rc, "parts", "who named the part cannot be read");
+        int64_t size = rc == 0 ? parts_size(c->a->parts, &part) : -1;
         if (size >= 0 && (uint64_t)size == env->parts[k]->size)
             continue;
         hex_encode(hex, part.bytes, HASH_SIZE);
@@ -390,7 +440,7 @@ static int check_due(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
 
-    if (strcmp(env->type, DUE) == 0 && env->effective > c->a->now)
+    if (strcmp(env->type, DUE) == 0 && env->effective > c->a->at.now)
         return refuse(c->why, ERR_EARLY, "effective", "the broker's time has not come to it");
     return 0;
 }
@@ -398,7 +448,7 @@ static int check_due(const struct check *c)
 /* ---- all of them ---- */
 
 static check_step *const allowed_steps[] = {
-    check_seat, check_access, check_acting_for, check_handling, check_mode, NULL,
+    check_seat, check_return, check_access, check_acting_for, check_handling, check_mode, NULL,
 };
 
 static check_step *const steps[] = {
@@ -440,36 +490,39 @@ int admit_allowed(const struct admit *a, struct admit_event events[], size_t n, 
     return rc;
 }
 
-/* Several registry events of one batch build on each other: checked in a copy of the registry. */
-struct rehearsal {
-    struct registry *copy;
-    int rc;
-};
-
-static int rehearse_fold(void *arg, const struct journal_record *rec)
+/* Whoever accepts the clock and the broker mean the same one, and ids made by it will be taken. */
+static int check_clock(const struct check *c, int64_t stated)
 {
-    struct rehearsal *r = arg;
-    struct event e;
-    char where[128];
-    struct arena *arena = arena_new(FRAME_MOST);
+    const struct standing *at = &c->a->at;
+    char ours[40], other[40];
 
-    r->rc = event_open_head(&e, rec->event, arena, where);
-    if (r->rc == 0)
-        registry_fold(r->copy, rec->position, e.envelope->type, rec->payload);
-    arena_free(arena);
-    return r->rc;
+    time_text(ours, at->machine);
+    if (!at->jumped)
+        return refuse(c->why, ERR_REGISTRY, "",
+                      "the clock did not jump: there is nothing to accept");
+    time_text(other, stated);
+    if (llabs(stated - at->machine) > CLOCKS_AGREE)
+        return refuse(c->why, ERR_REGISTRY, "time", "%s is accepted, the broker's clock says %s",
+                      other, ours);
+    time_text(other, journal_last_received(c->a->journal) - at->ahead);
+    if (at->machine + at->ahead < journal_last_received(c->a->journal) - DAY)
+        return refuse(c->why, ERR_REGISTRY, "time",
+                      "the broker's clock says %s, more than a day before the log's last receipt "
+                      "time %s, and receipt times never go back",
+                      ours, other);
+    return 0;
 }
 
-static int rehearse_log(const struct admit *a, struct rehearsal *r)
+static int check_clock_act(const struct check *c)
 {
-    const char *stream = "registry";
-    struct journal_filter *filter = journal_filter_new(&stream, 1, NULL, 0, NULL);
-    uint64_t at = 1;
+    struct slice payload = event_of(c)->event.payload;
 
-    while (r->rc == 0 && at <= journal_head(a->journal))
-        r->rc = journal_read(a->journal, filter, at, 256, rehearse_fold, r, &at);
-    journal_filter_free(filter);
-    return r->rc;
+    if (strcmp(envelope_of(c)->type, core__clock_accepted__descriptor.name) != 0)
+        return 0;
+    Core__ClockAccepted *act = core__clock_accepted__unpack(NULL, payload.size, payload.data);
+    int rc = check_clock(c, act->time);
+    core__clock_accepted__free_unpacked(act, NULL);
+    return rc;
 }
 
 static int check_registry(const struct check *c, const struct registry *registry)
@@ -478,31 +531,35 @@ static int check_registry(const struct check *c, const struct registry *registry
     char text[256] = "";
     const struct admit_event *e = event_of(c);
 
+    if (strcmp(e->event.envelope->type, core__log_succeeded__descriptor.name) == 0)
+        return refuse(c->why, ERR_REGISTRY, "type",
+                      "a successor is founded by `chancery log restore`, without a broker");
     int rc = registry_check(registry, e->event.envelope->type, e->event.payload, &field, text);
-    return refuse(c->why, rc, field ? field : "", "%s", text);
+    return rc ? refuse(c->why, rc, field ? field : "", "%s", text) : check_clock_act(c);
 }
 
+/* Several registry events of one batch build on each other: checked in a copy of the registry. */
 static int admit_registry(const struct admit *a, struct admit_event events[], size_t n,
                           size_t n_registry, struct refusal *why)
 {
-    struct rehearsal r = {0};
+    struct registry *copy = n_registry > 1 ? registry_new() : NULL;
     struct check c = {a, events, 0, why};
+    uint64_t at;
     int rc = 0;
 
-    if (n_registry > 1) {
-        r.copy = registry_new();
-        rc = refuse(why, rehearse_log(a, &r), "", "the registry cannot be read from the log");
-    }
+    if (copy)
+        rc = refuse(why, registry_log_fold(copy, a->journal, &at), "",
+                    "the registry cannot be read from the log");
     for (; rc == 0 && c.i < n; c.i++) {
         if (events[c.i].known || !admit_is_registry(&events[c.i]))
             continue;
         why->index = (uint32_t)c.i;
-        rc = check_registry(&c, r.copy ? r.copy : a->registry);
-        if (rc == 0 && r.copy)
-            registry_fold(r.copy, journal_head(a->journal) + 1 + c.i,
+        rc = check_registry(&c, copy ? copy : a->registry);
+        if (rc == 0 && copy)
+            registry_fold(copy, journal_head(a->journal) + 1 + c.i,
                           events[c.i].event.envelope->type, events[c.i].event.payload);
     }
-    registry_free(r.copy);
+    registry_free(copy);
     return rc;
 }
 

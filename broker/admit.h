@@ -16,11 +16,20 @@
 
 struct admit_event {
     struct event event;
-    const struct key *key; /* that it names; NULL: none of the seat */
-    int signature;         /* 0, or what is wrong with it */
-    bool known;            /* recorded before, or under way */
-    uint64_t position;     /* of a known one that is on disk; else 0 */
+    const struct key *key;        /* that it names; NULL: none is registered */
+    uint8_t public_key[KEY_SIZE]; /* of it, for whoever verifies off the loop */
+    struct hash event_hash;
+    int signature;     /* 0, or what is wrong with it */
+    bool known;        /* recorded before, or under way */
+    uint64_t position; /* of a known one that is on disk; else 0 */
     struct overlay_entry entry;
+};
+
+struct standing {    /* of the broker, at the moment */
+    int64_t now;     /* the log's time */
+    int64_t machine; /* what the machine's clock says: elsewhere when it jumped */
+    int64_t ahead;   /* of the machine's clock: a log for exercises */
+    bool jumped, full;
 };
 
 struct admit {
@@ -31,8 +40,8 @@ struct admit {
     const char *log;
     const struct seat *seat; /* who publishes: the session's */
     bool own;                /* the broker itself: it may write `audit` */
-    bool exercise, jumped, full;
-    int64_t now;
+    bool exercise;
+    struct standing at;
 };
 
 /* Marks what is known: 0, ERR_ID_REUSED, or ERR_DAMAGED/ERR_IO. Registry and signatures are not

@@ -8,9 +8,11 @@
 
 #include <uv.h>
 
-#include "lib/slice.h"
+#include "lib/conf.h"
 
 struct broker;
+
+extern const struct conf_key broker_keys[]; /* its own settings */
 
 /* Opens the instance that `config` (a file or a directory) names, tests its own door and serves: 0
  * or a negative err with a sentence in `why`. Runs the loop for the test. */

@@ -15,6 +15,7 @@
 
 #include "lib/envelope.h"
 #include "lib/err.h"
+#include "lib/file.h"
 #include "lib/mem.h"
 
 enum { LOG_KEY_MOST = 1024 };
@@ -202,6 +203,21 @@ int log_key_read(struct log_key *key, const char *file, struct buf *why)
 }
 
 /* ---- the checkpoint ---- */
+
+int log_vkey_read(const char *dir, char name[ORIGIN_SIZE], uint8_t public_key[KEY_SIZE])
+{
+    struct buf text = {0};
+    char *file = mem_printf("%s/log.vkey", dir);
+    int err = file_read(file, &text);
+
+    while (text.size && (text.data[text.size - 1] == '\n' || text.data[text.size - 1] == ' '))
+        text.size--;
+    if (err == 0)
+        err = note_vkey_parse(slice_buf(&text), name, public_key);
+    buf_free(&text);
+    mem_free(file);
+    return err;
+}
 
 int checkpoint_write(const char *dir, const struct log_key *key, uint64_t size,
                      const struct hash *root, struct buf *note)

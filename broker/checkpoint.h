@@ -18,6 +18,9 @@ void log_key_make(struct log_key *key, const char *name);
 int log_key_write(const struct log_key *key, const char *file); /* as seat_key_write */
 int log_key_read(struct log_key *key, const char *file, struct buf *why);
 
+/* DIR/log.vkey, the public half: 0, ERR_NOT_FOUND, ERR_IO or ERR_MALFORMED. */
+int log_vkey_read(const char *dir, char name[ORIGIN_SIZE], uint8_t public_key[KEY_SIZE]);
+
 /* Signs the journal's tree and replaces the file: written aside, synced, renamed, directory synced.
  * Blocks: not for the loop, but for start. `note` (may be NULL) gets the note. */
 int checkpoint_write(const char *dir, const struct log_key *key, uint64_t size,

@@ -3,16 +3,14 @@
 
 static const int64_t DOWNTIME_MOST = INT64_C(30) * 24 * 3600 * 1000000;
 
-void guard_begin(struct guard *g, int64_t real, int64_t boot, int64_t last_received, bool accept)
+void guard_begin(struct guard *g, int64_t real, int64_t boot, int64_t last, int64_t known)
 {
-    bool before = real < last_received - GUARD_JUMP;
-    bool long_after = last_received && real > last_received + DOWNTIME_MOST;
+    bool before = real < known - GUARD_JUMP;
+    bool long_after = known && real > known + DOWNTIME_MOST;
 
-    *g = (struct guard){.last = last_received, .real = real, .boot = boot};
-    if ((before || long_after) && !accept) {
-        g->jumped = true;
-        g->real = last_received;
-    }
+    *g = (struct guard){.last = last, .real = real, .boot = boot, .jumped = before || long_after};
+    if (g->jumped)
+        g->real = last;
 }
 
 int64_t guard_now(struct guard *g, int64_t real, int64_t boot)
@@ -27,4 +25,16 @@ int64_t guard_now(struct guard *g, int64_t real, int64_t boot)
     if (now > g->last)
         g->last = now;
     return g->last;
+}
+
+void guard_accept(struct guard *g, int64_t real, int64_t boot)
+{
+    g->real = real;
+    g->boot = boot;
+    g->jumped = false;
+}
+
+void guard_forward(struct guard *g, int64_t by)
+{
+    g->real += by;
 }

@@ -2,8 +2,8 @@
 /* guard.h - the receipt time, guarded; pure
  *
  * The real-time clock is believed as long as it goes with the boot-time clock.  Once it jumped, the
- * time goes on by the boot-time clock from where it was, and the guard stays jumped for good.  The
- * time never goes back.  All values are microseconds.
+ * time goes on by the boot-time clock from where it was, until somebody accepts the clock.  The
+ * time never goes back: behind a clock that does, it stands still.  All values are microseconds.
  */
 #pragma once
 
@@ -18,7 +18,10 @@ struct guard {
     bool jumped;
 };
 
-/* `last_received`: of the log; 0 = none.  Jumped when the clock stands before it, or more than 30
- * days behind it, unless `accept`. */
-void guard_begin(struct guard *g, int64_t real, int64_t boot, int64_t last_received, bool accept);
+/* `last`: what it said last, 0 = nothing; `known`: where the clock stood then.  Jumped when the
+ * clock stands before that, or more than 30 days behind it. */
+void guard_begin(struct guard *g, int64_t real, int64_t boot, int64_t last, int64_t known);
 int64_t guard_now(struct guard *g, int64_t real, int64_t boot);
+void guard_accept(struct guard *g, int64_t real, int64_t boot);
+void guard_forward(struct guard *g,
+                   int64_t by); /* the real-time clock from here on is that much ahead */

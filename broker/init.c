@@ -26,7 +26,7 @@ enum { EXIT_USAGE = 2, SEATS = 6 };
 
 struct plan { /* what the command line asks for */
     const char *dir, *log, *party, *party_name, *office, *seat;
-    const char *smtp, *mail_from, *mail_to;
+    const char *smtp, *mail_from, *mail_to, *config;
     bool exercise;
 };
 
@@ -98,12 +98,13 @@ static bool plan_read(struct plan *plan, int argc, char **argv)
         {"party-name", required_argument, NULL, 'n'}, {"office", required_argument, NULL, 'o'},
         {"seat", required_argument, NULL, 's'},       {"exercise", no_argument, NULL, 'x'},
         {"smtp", required_argument, NULL, 'm'},       {"mail-from", required_argument, NULL, 'f'},
-        {"mail-to", required_argument, NULL, 't'},    {0},
+        {"mail-to", required_argument, NULL, 't'},    {"config", required_argument, NULL, 'c'},
+        {0},
     };
     const char **values[128] = {
         ['l'] = &plan->log,       ['p'] = &plan->party,   ['n'] = &plan->party_name,
         ['o'] = &plan->office,    ['s'] = &plan->seat,    ['m'] = &plan->smtp,
-        ['f'] = &plan->mail_from, ['t'] = &plan->mail_to,
+        ['f'] = &plan->mail_from, ['t'] = &plan->mail_to, ['c'] = &plan->config,
     };
     int c;
 
@@ -314,15 +315,16 @@ static void records_make(struct founding *f, const struct seat_row seats[])
     for (size_t i = 0; i < f->n; i++)
         envelopes[i] = slice_buf(&f->envelopes[i]);
     sign_events(&f->keys[0], envelopes, f->n, f->events);
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
         f->journal[i].event = slice_buf(&f->events[i]);
+        journal_event_hash(&f->journal[i]);
+    }
 }
 
 /* ---- files ---- */
 
-static int file_write(const char *dir, const char *name, mode_t mode, struct slice content)
+static int file_write(const char *path, mode_t mode, struct slice content)
 {
-    char *path = mem_printf("%s/%s", dir, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     bool ok =
         fd >= 0 && write(fd, content.data, content.size) == (ssize_t)content.size && fsync(fd) == 0;
@@ -331,7 +333,6 @@ static int file_write(const char *dir, const char *name, mode_t mode, struct sli
         ok = false;
     if (!ok)
         fprintf(stderr, "init: cannot write %s: %s\n", path, strerror(errno));
-    mem_free(path);
     return ok ? 0 : ERR_IO;
 }
 
@@ -378,8 +379,29 @@ static int vkey_write(const struct founding *f)
 
     note_vkey(&vkey, f->log_key.name, f->log_key.public_key);
     buf_add_byte(&vkey, '\n');
-    int rc = file_write(f->plan->dir, "log.vkey", 0644, slice_buf(&vkey));
+    char *path = mem_printf("%s/log.vkey", f->plan->dir);
+    int rc = file_write(path, 0644, slice_buf(&vkey));
+    mem_free(path);
     buf_free(&vkey);
+    return rc;
+}
+
+/* DIR/chancery.conf: the file, or a link to the one that --config names. */
+static int conf_place(const struct plan *plan, struct slice conf)
+{
+    char *path = mem_printf("%s/chancery.conf", plan->dir);
+    char *real = NULL;
+    int rc = file_write(plan->config ? plan->config : path, 0600, conf);
+
+    if (rc == 0 && plan->config) {
+        real = realpath(plan->config, NULL);
+        if (!real || symlink(real, path) != 0) {
+            fprintf(stderr, "init: cannot link %s: %s\n", path, strerror(errno));
+            rc = ERR_IO;
+        }
+    }
+    free(real);
+    mem_free(path);
     return rc;
 }
 
@@ -391,10 +413,12 @@ static int conf_write(const struct founding *f)
 
     hex_encode(server_key, f->keys[1].curve_public, KEY_SIZE);
     buf_printf(&conf,
-               "; settings of this instance; see chancery(1)\n"
+               "; settings of this instance; see chancery.conf(5)\n"
                "[log]\nname = %s\n\n"
                "[connection]\nendpoint = ipc://run/broker.sock\nserver-key = %s\n\n"
-               "[up]\nprocesses = broker embargo sanctions%s\n\n"
+               "[up]\nprocesses = broker embargo sanctions%s\n"
+               "; a process of your own: its name in the line above, and for the name tally\n"
+               "; [process tally]\n; program = /usr/local/bin/tally\n; seat = tally\n\n"
                "[broker]\nseat = broker\n\n[embargo]\nseat = embargo\n\n"
                "[sanctions]\nseat = sanctions\n\n[terminal]\nseat = %s\n",
                plan->log, server_key, plan->smtp ? " alert" : "", plan->seat);
@@ -405,14 +429,14 @@ static int conf_write(const struct founding *f)
                    plan->smtp, plan->mail_from,
                    strncmp(plan->smtp, "smtp://127.0.0.1", 16) == 0 ? "none" : "required",
                    plan->mail_to);
-    int rc = file_write(plan->dir, "chancery.conf", 0600, slice_buf(&conf));
+    int rc = conf_place(plan, slice_buf(&conf));
     buf_free(&conf);
     return rc;
 }
 
 static int dirs_make(const char *dir)
 {
-    static const char *const names[] = {"keys", "parts", "run"};
+    static const char *const names[] = {"keys", "keep", "parts", "run"};
     int rc = dir_make(dir);
 
     for (size_t i = 0; i < sizeof names / sizeof *names && rc == 0; i++) {

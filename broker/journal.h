@@ -2,7 +2,8 @@
 /* journal.h - the durable log over LMDB: every record in one order, kept for good
  *
  * Positions start at 1 and have no gaps.  A record never changes once appended.  One process owns
- * the directory.  Only one thread appends (the commit thread); any thread may read.  Every record's
+ * the directory; tools may read beside it.  Only one thread appends (the commit thread); any thread
+ * may read.  Every record's
  * SHA-256 is checked on every read.
  *
  * LMDB with its default durability (never NOSYNC, NOMETASYNC, MAPASYNC, WRITEMAP; no DUPSORT).  One
@@ -18,18 +19,21 @@
 
 struct journal;
 
-enum { JOURNAL_FORMAT = 1, COMMIT_EVENTS = 2048, COMMIT_BYTES = 4 * 1024 * 1024 };
+enum { JOURNAL_FORMAT = 2, COMMIT_EVENTS = 2048, COMMIT_BYTES = 4 * 1024 * 1024 };
 
 struct journal_event { /* what the indexes need, and the bytes as received */
     const char *seat, *stream, *type;
     uint8_t id[16];
     uint64_t seat_seq;
-    int64_t received; /* not before the record before it */
-    struct hash envelope_hash;
+    int64_t received;                                    /* not before the record before it */
+    struct hash envelope_hash, event_hash, payload_hash; /* SHA-256, as computed from the bytes */
     struct slice event, payload;
     const struct hash *parts; /* the parts that it names */
     size_t n_parts;
 };
+
+/* Fills event_hash and payload_hash. */
+void journal_event_hash(struct journal_event *e);
 
 struct journal_tail {  /* where a seat stands in a stream */
     uint64_t seat_seq; /* 0 = nowhere yet */
@@ -43,7 +47,8 @@ int journal_create(const char *dir, const struct journal_event events[], size_t 
 
 /* Opens DIR/log. ERR_NOT_FOUND, ERR_OWNED, ERR_VERSION, ERR_DAMAGED (shorter than it says, tree and
  * head disagree), ERR_IO (a network file system among them), with a sentence in `why`. `read_only`:
- * for tools, on a log that no broker has open (a copy), writes nothing. */
+ * for tools, writes nothing; where a broker has the log open it is read as it was at this moment.
+ */
 int journal_open(struct journal **out, const char *dir, bool read_only, struct buf *why);
 void journal_close(struct journal *j); /* NULL is fine */
 
@@ -63,6 +68,7 @@ struct journal_record { /* lent by the journal, valid only during the call */
     uint64_t position;
     int64_t received;
     struct slice event, payload;
+    struct hash event_hash; /* SHA-256 of `event` */
 };
 
 /* 0 to go on; 1 stops behind this record; -1 stops before it: a reading goes on with it. */
@@ -94,14 +100,25 @@ int journal_find(struct journal *j, const char *seat, const uint8_t id[16], uint
 int journal_tail(struct journal *j, const char *seat, const char *stream, struct journal_tail *out);
 /* The first position from `from` on that names the part, or ERR_NOT_FOUND. */
 int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint64_t *position);
+/* Each part that a record names, once, in order of its hash, until `each` returns nonzero: that, 0,
+ * ERR_DAMAGED or ERR_IO. */
+int journal_each_part(struct journal *j, int (*each)(void *arg, const struct hash *part),
+                      void *arg);
 /* For proofs: see tree.h. */
 int journal_stored_hash(void *journal, uint64_t stored_index, struct hash *out);
 
+/* Writes a consistent copy of the log's file to `fd`, as it is at that moment: 0 or ERR_IO. */
+int journal_copy(struct journal *j, int fd);
+/* Gives back what readers that died hold of the file's free pages. */
+void journal_sweep(struct journal *j);
+
 uint64_t journal_size_on_disk(const struct journal *j); /* bytes */
 
-/* What verify finds; called for each finding in order of position (0 = of no record). */
+/* What verify finds, as it finds it: of which record (0 = of none), in what, and a sentence. */
 typedef void journal_finding(void *arg, uint64_t position, const char *what, const char *text);
-typedef void journal_progress(void *arg, uint64_t done, uint64_t of);
+/* Before each step: what it looks at, at which record or behind whose entry, of how many records.
+ * Reading a damaged file may end the process; who watches from another then knows where. */
+typedef void journal_progress(void *arg, const char *what, uint64_t position, uint64_t of);
 /* Reads everything there is and recomputes every index, tail and tree node from the records,
  * comparing both ways.  `each` (may be NULL) gets every sound record.  0 or the first error; how
  * many findings in `*findings`. */

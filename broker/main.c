@@ -2,34 +2,44 @@
 /* main.c - chancery-broker: settings, wiring, signals
  *
  * Exit codes: 0 stopped as asked, 1 refused to serve (with the reason), 2 usage, 70 stopped in
- * doubt.
+ * doubt, 78 refused to serve until a person mended settings or keys.
  */
 #include <malloc.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "broker/broker.h"
+#include "broker/fence.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/settings.h"
 
-enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, FILES = 8192 };
+enum { EXIT_REFUSED = 1, FILES = 8192 };
 
 struct stopper {
     uv_signal_t terminate, interrupt;
-    struct broker *broker;
+    struct broker *broker; /* NULL while it opens */
+    bool asked;
 };
+
+static void unwatch_signals(struct stopper *s)
+{
+    uv_close((uv_handle_t *)&s->terminate, NULL);
+    uv_close((uv_handle_t *)&s->interrupt, NULL);
+}
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct stopper *s = handle->data;
 
     (void)number;
-    broker_stop(s->broker);
-    uv_close((uv_handle_t *)&s->terminate, NULL);
-    uv_close((uv_handle_t *)&s->interrupt, NULL);
+    s->asked = true;
+    unwatch_signals(s);
+    if (s->broker)
+        broker_stop(s->broker);
 }
 
 static void watch_signals(struct stopper *s, uv_loop_t *loop)
@@ -64,28 +74,31 @@ static int serve(const char *config)
     struct buf why = {0};
 
     uv_loop_init(&loop);
+    watch_signals(&s, &loop);
     int rc = broker_open(&s.broker, &loop, config, &why);
     if (rc)
         log_error("main: refusing to serve code=%s: %s", err_code(rc), buf_cstr(&why));
-    else
-        watch_signals(&s, &loop);
+    if (rc && !s.asked)
+        unwatch_signals(&s);
+    else if (rc == 0 && s.asked)
+        broker_stop(s.broker);
     uv_run(&loop, UV_RUN_DEFAULT);
     broker_free(s.broker);
     uv_loop_close(&loop);
     buf_free(&why);
+    if (rc == ERR_CONFIG || rc == ERR_FILE_MODE)
+        return EXIT_SETTINGS;
     return rc ? EXIT_REFUSED : 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        puts("chancery-broker " CHANCERY_VERSION);
-        return 0;
-    }
-    if (argc != 3 || strcmp(argv[1], "--config") != 0) {
-        fputs("usage: chancery-broker --config FILE_OR_DIR\n", stderr);
-        return EXIT_USAGE;
-    }
+    int status;
+    const char *file = settings_file(argc, argv, "broker", broker_keys, &status);
+
+    if (!file)
+        return status;
     prepare_process();
-    return serve(argv[2]);
+    fence_install();
+    return serve(file);
 }

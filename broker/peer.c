@@ -8,7 +8,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
-enum { PEER_BUCKETS = 1024, WAIT_LEAST = 4000, WAIT_MOST = 64000, SILENCE = 5000000 };
+enum { PEER_BUCKETS = 1024, WAIT_LEAST = 1000, WAIT_MOST = 64000, SILENCE = 5000000 };
 
 struct peer_message {
     struct peer_message *next;
@@ -364,24 +364,30 @@ bool peers_blocked(const struct peers *all)
     return all->blocked > 0;
 }
 
+struct probing {
+    const Core__Pong *pong;
+    const struct seat *seat;
+};
+
 static void probe(void *arg, struct peer *p)
 {
+    const struct probing *probing = arg;
     Core__Frame frame = CORE__FRAME__INIT;
-    Core__Pong pong = *(const Core__Pong *)arg;
-    int64_t now = peer_clock();
+    Core__Pong pong = *probing->pong;
+    bool due = probing->seat ? p->key->seat == probing->seat : peer_clock() - p->sent >= SILENCE;
 
-    if (now - p->sent < SILENCE || p->retry)
+    if (!due || p->retry)
         return;
     frame.body_case = CORE__FRAME__BODY_PONG;
     frame.pong = &pong;
     peer_send(p, &frame);
 }
 
-void peers_probe(struct peers *all, const Core__Pong *pong)
+void peers_probe(struct peers *all, const Core__Pong *pong, const struct seat *seat)
 {
-    Core__Pong copy = *pong;
+    struct probing probing = {pong, seat};
 
-    peers_each(all, probe, &copy);
+    peers_each(all, probe, &probing);
 }
 
 /* ---- refusing ---- */

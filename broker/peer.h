@@ -87,8 +87,9 @@ void peers_sweep(struct peers *all, void (*left)(void *arg, struct peer *p), voi
 bool peers_retry(struct peers *all, int64_t now, void (*ready)(void *arg, struct peer *p),
                  void *arg);
 bool peers_blocked(const struct peers *all);
-/* A Pong to those that were silent for a while: finds out who is gone. */
-void peers_probe(struct peers *all, const Core__Pong *pong);
+/* A Pong to the seat's sessions, or (NULL) to those that nothing was sent to for a while: finds out
+ * who is gone, for connections end without a word. */
+void peers_probe(struct peers *all, const Core__Pong *pong, const struct seat *seat);
 
 int64_t peer_clock(void); /* monotonic microseconds */
 

@@ -15,13 +15,6 @@ enum {
     EXIT_DOUBT = 70,
 };
 
-struct verification { /* one signature of a request; usually there is one */
-    struct hash root;
-    struct slice signature;
-    uint8_t public_key[KEY_SIZE]; /* a copy: verified off the loop */
-    bool good;
-};
-
 struct request { /* lies in its own arena */
     struct request *next;
     struct publishing *p;
@@ -31,12 +24,11 @@ struct request { /* lies in its own arena */
     uint64_t session, ref;
     const struct seat *seat;
     bool own, ready, answers_tail;
+    bool broken;        /* a payload is not its envelope's: refused whatever is known */
     const char *stream; /* of a tail asked for */
     struct admit_event *events;
     size_t n;
-    struct verification *verifications;
-    size_t n_verifications;
-    struct refusal early; /* found before it was verified; err 0: none */
+    struct refusal early; /* found before its turn; err 0: none */
     int64_t received;
     uv_work_t work;
 };
@@ -107,11 +99,14 @@ uint64_t publish_commits(const struct publishing *p)
 
 static int64_t now_of(struct publishing *p)
 {
-    int64_t now;
-    bool jumped, full;
+    return p->of.standing(p->of.arg).now;
+}
 
-    p->of.state(p->of.arg, &now, &jumped, &full);
-    return now;
+static void doubt(const char *what, int err)
+{
+    log_error("publish: %s (%s): stopping without an answer; restart the broker", what,
+              err_code(err));
+    _exit(EXIT_DOUBT);
 }
 
 /* ---- a request, and its end ---- */
@@ -192,8 +187,10 @@ static int open_events(struct request *r, const Core__Publish *publish, struct r
         return refuse(why, ERR_BOUNDS, "events", "the batch is too large");
     for (; r->n < publish->n_events; r->n++) {
         const Core__SignedBytes *b = publish->events[r->n];
-        int rc = event_open(&r->events[r->n].event, slice_of(b->event.data, b->event.len),
-                            slice_of(b->payload.data, b->payload.len), r->arena, why->field);
+        struct admit_event *e = &r->events[r->n];
+        int rc =
+            event_open_head(&e->event, slice_of(b->event.data, b->event.len), r->arena, why->field);
+        e->event.payload = slice_of(b->payload.data, b->payload.len);
         why->index = (uint32_t)r->n;
         why->err = rc;
         if (rc)
@@ -204,7 +201,7 @@ static int open_events(struct request *r, const Core__Publish *publish, struct r
 
 static struct admit admit_of(struct publishing *p, const struct request *r)
 {
-    struct admit a = {
+    return (struct admit){
         .registry = p->of.registry,
         .journal = p->of.journal,
         .overlay = p->overlay,
@@ -213,10 +210,8 @@ static struct admit admit_of(struct publishing *p, const struct request *r)
         .seat = r->seat,
         .own = r->own,
         .exercise = p->of.exercise,
+        .at = p->of.standing(p->of.arg),
     };
-
-    p->of.state(p->of.arg, &a.now, &a.jumped, &a.full);
-    return a;
 }
 
 static bool all_known(const struct request *r)
@@ -245,63 +240,74 @@ static void look_early(struct request *r, struct peer *peer)
 
 /* ---- verify ---- */
 
-static struct verification *verification_of(struct request *r, const struct hash *root,
-                                            struct slice signature, const struct key *key)
+/* The key that each event names, as it is now: it is looked at again when its turn comes. */
+static void find_keys(struct request *r)
 {
-    for (size_t i = 0; i < r->n_verifications; i++) {
-        struct verification *v = &r->verifications[i];
-        if (memcmp(v->public_key, key->public_key, KEY_SIZE) == 0 && hash_equal(&v->root, root) &&
-            slice_equal(v->signature, signature))
-            return v;
-    }
-    struct verification *v = &r->verifications[r->n_verifications++];
-    *v = (struct verification){.root = *root, .signature = signature};
-    memcpy(v->public_key, key->public_key, KEY_SIZE);
-    return v;
-}
-
-/* Which signatures are to be verified; the same for all events of one signed batch. */
-static bool gather_signatures(struct request *r)
-{
-    struct hash root;
-
-    r->verifications = arena_take(r->arena, r->n * sizeof *r->verifications);
-    if (!r->verifications)
-        return false;
     for (size_t i = 0; i < r->n; i++) {
         struct admit_event *e = &r->events[i];
-        const Core__SignedEvent *s = e->event.signed_event;
-        e->key = registry_sign_key(r->p->of.registry, s->key_id.data);
-        e->signature = ERR_SIGNATURE;
-        if (e->key && sign_event_root(s, &root))
-            verification_of(r, &root, slice_of(s->signature.data, s->signature.len), e->key);
+        e->key = registry_sign_key(r->p->of.registry, e->event.signed_event->key_id.data);
+        if (e->key)
+            memcpy(e->public_key, e->key->public_key, KEY_SIZE);
     }
-    return true;
 }
 
+/* A payload that is not the envelope's refuses the request, known or not. */
+static void add_payloads(struct request *r)
+{
+    for (size_t i = 0; i < r->n && !r->broken; i++) {
+        struct event *e = &r->events[i].event;
+        struct refusal why = {.index = (uint32_t)i};
+        why.err = event_add_payload(e, e->payload, why.field);
+        hash_sha256(&r->events[i].event_hash, e->bytes);
+        if (why.err) {
+            r->early = why;
+            r->broken = true;
+        }
+    }
+}
+
+static struct slice signature_of(const struct admit_event *e)
+{
+    ProtobufCBinaryData s = e->event.signed_event->signature;
+
+    return slice_of(s.data, s.len);
+}
+
+static bool same_signature(const struct admit_event *a, const struct hash *root_a,
+                           const struct admit_event *b, const struct hash *root_b)
+{
+    return hash_equal(root_a, root_b) && memcmp(a->public_key, b->public_key, KEY_SIZE) == 0 &&
+           slice_equal(signature_of(a), signature_of(b));
+}
+
+/* Events of one signed batch stand side by side, and its signature is verified once. */
+static void check_signatures(struct request *r)
+{
+    const Core__SignedEvent *list[BATCH_MOST];
+    struct hash roots[BATCH_MOST];
+
+    for (size_t i = 0; i < r->n; i++)
+        list[i] = r->events[i].event.signed_event;
+    sign_event_roots(list, r->n, roots);
+    for (size_t i = 0; i < r->n; i++) {
+        struct admit_event *e = &r->events[i];
+        bool good = false;
+        if (i && same_signature(e, &roots[i], e - 1, &roots[i - 1]))
+            good = (e - 1)->signature == 0;
+        else if (e->key)
+            good = sign_root_check(&roots[i], signature_of(e), e->public_key);
+        e->signature = good ? 0 : ERR_SIGNATURE;
+    }
+}
+
+/* All that hashes and verifies: it touches the request alone. */
 static void on_verify(uv_work_t *work)
 {
     struct request *r = work->data;
 
-    for (size_t i = 0; i < r->n_verifications; i++) {
-        struct verification *v = &r->verifications[i];
-        v->good = sign_root_check(&v->root, v->signature, v->public_key);
-    }
-}
-
-static void note_signatures(struct request *r)
-{
-    struct hash root;
-
-    for (size_t i = 0; i < r->n; i++) {
-        struct admit_event *e = &r->events[i];
-        const Core__SignedEvent *s = e->event.signed_event;
-        if (!e->key || !sign_event_root(s, &root))
-            continue;
-        struct slice signature = slice_of(s->signature.data, s->signature.len);
-        if (verification_of(r, &root, signature, e->key)->good)
-            e->signature = 0;
-    }
+    add_payloads(r);
+    if (!r->own && !r->early.err)
+        check_signatures(r);
 }
 
 static void after_verify(uv_work_t *work, int status)
@@ -309,7 +315,6 @@ static void after_verify(uv_work_t *work, int status)
     struct request *r = work->data;
 
     (void)status; /* never cancelled */
-    note_signatures(r);
     r->ready = true;
     pump(r->p);
 }
@@ -317,10 +322,9 @@ static void after_verify(uv_work_t *work, int status)
 static void verify(struct request *r)
 {
     r->work.data = r;
-    if (!r->early.err && gather_signatures(r) && r->n_verifications &&
-        uv_queue_work(r->p->of.loop, &r->work, on_verify, after_verify) == 0)
-        return;
-    r->ready = true;
+    find_keys(r);
+    int rc = uv_queue_work(r->p->of.loop, &r->work, on_verify, after_verify);
+    assert(rc == 0);
 }
 
 void publish_take(struct publishing *p, struct peer *peer, uint64_t ref, struct arena **arena,
@@ -337,8 +341,6 @@ void publish_take(struct publishing *p, struct peer *peer, uint64_t ref, struct 
     look_early(r, peer);
     enqueue(r);
     verify(r);
-    if (r->ready)
-        pump(p);
 }
 
 void publish_tail(struct publishing *p, struct peer *peer, uint64_t ref, struct arena **arena,
@@ -359,16 +361,24 @@ void publish_own(struct publishing *p, const struct seat *seat, struct arena **a
     struct request *r = request_new(p, NULL, 0, arena, 0);
     struct refusal why = {0};
 
-    assert(r); /* the arena has room: its cap is many times a frame */
-    r->own = r->ready = true;
+    assert(r);     /* the arena has room: its cap is many times a frame */
+    r->own = true; /* signed a moment ago, by ourselves */
     r->seat = seat;
     if (open_events(r, publish, &why)) {
         answer_refused(r, &why);
         return;
     }
-    for (size_t i = 0; i < r->n; i++) /* signed a moment ago, by ourselves */
-        r->events[i].key =
-            registry_sign_key(p->of.registry, r->events[i].event.signed_event->key_id.data);
+    enqueue(r);
+    verify(r);
+}
+
+void publish_pulse(struct publishing *p)
+{
+    struct arena *arena = publish_arena(p);
+    struct request *r = request_new(p, NULL, 0, &arena, 0);
+
+    assert(r); /* the arena has room: its cap is many times a frame */
+    r->ready = true;
     enqueue(r);
     pump(p);
 }
@@ -407,10 +417,12 @@ static bool to_journal(struct request *r, const struct admit_event *e, struct jo
         .seat_seq = env->seat_seq,
         .received = r->received,
         .envelope_hash = e->event.envelope_hash,
+        .event_hash = e->event_hash,
         .event = e->event.bytes,
         .payload = e->event.payload,
     };
     memcpy(out->id, env->id.data, ID_SIZE);
+    memcpy(out->payload_hash.bytes, env->payload_hash.data, HASH_SIZE);
     return env->n_parts == 0 || list_parts(r, env, out);
 }
 
@@ -446,11 +458,11 @@ static int admit(struct request *r, struct refusal *why)
     struct admit a = admit_of(r->p, r);
     int rc;
 
-    r->received = a.now;
+    r->received = a.at.now;
     if (!r->early.err)
         return admit_check(&a, r->events, r->n, why);
-    rc = admit_known(&a, r->events, r->n, why);
-    if (rc == 0 && !all_known(r)) {
+    rc = r->broken ? 0 : admit_known(&a, r->events, r->n, why);
+    if (rc == 0 && (r->broken || !all_known(r))) {
         *why = r->early;
         rc = why->err;
     }
@@ -465,6 +477,9 @@ static void pump(struct publishing *p)
         struct refusal why = {0};
 
         int rc = admit(r, &why);
+        if (rc == ERR_IO ||
+            rc == ERR_DAMAGED) /* it may be recorded: a refusal would say it is not */
+            doubt("the log cannot be read", rc);
         if (rc == 0) {
             rc = append(r);
             if (rc == ERR_BUSY)
@@ -483,13 +498,6 @@ void publish_go_on(struct publishing *p)
 }
 
 /* ---- acknowledge ---- */
-
-static void doubt(const char *what, int err)
-{
-    log_error("publish: %s (%s): stopping without an answer; restart the broker", what,
-              err_code(err));
-    _exit(EXIT_DOUBT);
-}
 
 static int take_received(void *arg, const struct journal_record *rec)
 {

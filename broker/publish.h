@@ -21,8 +21,7 @@ struct publishing_of { /* lent for as long as the publishing lives */
     struct peers *peers;
     const char *log;
     bool exercise;
-    /* The log's time now, and whether it or the disk forbids publishing. */
-    void (*state)(void *arg, int64_t *now, bool *jumped, bool *full);
+    struct standing (*standing)(void *arg);
     void (*grown)(void *arg, bool registry); /* the log grew, and perhaps the registry with it */
     void *arg;
 };
@@ -40,6 +39,10 @@ void publish_tail(struct publishing *p, struct peer *peer, uint64_t ref, struct 
 /* The broker's own events, signed; lie in the arena. */
 void publish_own(struct publishing *p, const struct seat *seat, struct arena **arena,
                  const Core__Publish *publish);
+
+/* An empty batch by the same way, through the commit thread: publish_commits grows once it is back.
+ */
+void publish_pulse(struct publishing *p);
 
 struct arena *publish_arena(struct publishing *p); /* an empty one, perhaps used before */
 void publish_arena_back(struct publishing *p, struct arena *arena);

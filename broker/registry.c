@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "broker/journal.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
+#include "lib/note.h"
 #include "lib/scan.h"
 
 enum { MESSAGE_ARENA = 256 * 1024, ROLES_MOST = 16, TEXT_MOST = 255 };
+static const int64_t AHEAD_MOST = INT64_C(100) * 366 * 86400 * 1000000;
 
 struct table { /* of pointers, in order of the name that each begins with, letter case aside */
     void **at;
@@ -34,6 +37,12 @@ struct registry {
     struct key **keys;
     size_t n_keys;
     Core__LogFounded *founded;
+    const char *log; /* its name now */
+    uint8_t log_key[KEY_SIZE];
+    struct predecessor *predecessors; /* oldest first */
+    size_t n_predecessors;
+    bool returning;
+    struct clock_acts clock;
     uint64_t version;
 };
 
@@ -133,6 +142,13 @@ static int check_name_text(const char *text, struct refusal why)
                : refuse(why, ERR_BOUNDS, "name", "a name for people has at most 255 bytes");
 }
 
+static int check_reason(const char *reason, struct refusal why)
+{
+    return strlen(reason) <= TEXT_MOST
+               ? 0
+               : refuse(why, ERR_BOUNDS, "reason", "a reason has at most 255 bytes");
+}
+
 static int check_identifier(const char *name, const char *field, struct refusal why)
 {
     return identifier_valid(name)
@@ -148,8 +164,8 @@ static int check_founded(const struct registry *r, const void *body, struct refu
 
     if (r->founded)
         return refuse(why, ERR_REGISTRY, "", "the log %.80s is founded already", r->founded->log);
-    if (founded->format != 1)
-        return refuse(why, ERR_VERSION, "format", "only format 1 is known");
+    if (founded->format != JOURNAL_FORMAT)
+        return refuse(why, ERR_VERSION, "format", "only format %d is known", JOURNAL_FORMAT);
     if (!log_name_valid(founded->log))
         return refuse(why, ERR_FIELD, "log", "'%.80s' is no name of a log", founded->log);
     if (founded->log_key.len != KEY_SIZE || founded->server_key.len != KEY_SIZE ||
@@ -157,6 +173,35 @@ static int check_founded(const struct registry *r, const void *body, struct refu
         return refuse(why, ERR_FIELD, "log_key", "a key has 32 bytes");
     int rc = check_identifier(founded->administrator, "administrator", why);
     return rc ? rc : check_identifier(founded->broker, "broker", why);
+}
+
+static int check_succeeded(const struct registry *r, const void *body, struct refusal why)
+{
+    const Core__LogSucceeded *m = body;
+
+    if (!log_name_valid(m->log))
+        return refuse(why, ERR_FIELD, "log", "'%.80s' is no name of a log", m->log);
+    if (strcmp(m->predecessor, r->log) != 0)
+        return refuse(why, ERR_REGISTRY, "predecessor", "this is a copy of %.80s", r->log);
+    if (strcmp(m->log, r->log) == 0 || registry_predecessor(r, m->log))
+        return refuse(why, ERR_EXISTS, "log", "the log had the name %.80s before; choose another",
+                      m->log);
+    if (m->log_key.len != KEY_SIZE)
+        return refuse(why, ERR_FIELD, "log_key", "a key has 32 bytes");
+    if (m->root.len != HASH_SIZE)
+        return refuse(why, ERR_FIELD, "root", "the root of a tree has 32 bytes");
+    if (m->lost && m->lost <= m->position)
+        return refuse(why, ERR_FIELD, "lost", "position %llu is in the copy, which ends at %llu",
+                      (unsigned long long)m->lost, (unsigned long long)m->position);
+    if (m->checkpoint.len > NOTE_SIZE)
+        return refuse(why, ERR_BOUNDS, "checkpoint", "a note has at most %d bytes", NOTE_SIZE);
+    return 0;
+}
+
+static int check_return_ended(const struct registry *r, const void *body, struct refusal why)
+{
+    (void)body;
+    return r->returning ? 0 : refuse(why, ERR_REGISTRY, "", "no return is open");
 }
 
 static int check_party(const struct registry *r, const void *body, struct refusal why)
@@ -260,9 +305,7 @@ static int check_revoked(const struct registry *r, const void *body, struct refu
                       revoked->seat);
     if (key->revoked)
         return refuse(why, ERR_EXISTS, "key_id", "the key was revoked before");
-    if (strlen(revoked->reason) > TEXT_MOST)
-        return refuse(why, ERR_BOUNDS, "reason", "a reason has at most 255 bytes");
-    return 0;
+    return check_reason(revoked->reason, why);
 }
 
 /* Exact, or a prefix and one '*' at its end. */
@@ -304,6 +347,27 @@ static int check_rule(const struct registry *r, const void *body, struct refusal
                ? 0
                : refuse(why, ERR_FIELD, "type", "'%.80s': exact, or one '*' at the end",
                         rule->type);
+}
+
+static int check_accepted(const struct registry *r, const void *body, struct refusal why)
+{
+    const Core__ClockAccepted *accepted = body;
+
+    (void)r;
+    if (accepted->time <= 0)
+        return refuse(why, ERR_FIELD, "time", "say what time it is");
+    return check_reason(accepted->reason, why);
+}
+
+static int check_moved(const struct registry *r, const void *body, struct refusal why)
+{
+    const Core__ClockMoved *moved = body;
+
+    if (!r->founded->exercise)
+        return refuse(why, ERR_REGISTRY, "", "only the clock of a log for exercises is moved");
+    if (moved->by <= 0 || moved->by > AHEAD_MOST - r->clock.ahead)
+        return refuse(why, ERR_FIELD, "by", "the clock moves forward, by 100 years in all");
+    return check_reason(moved->reason, why);
 }
 
 /* ---- folds ---- */
@@ -348,8 +412,34 @@ static void fold_founded(struct registry *r, uint64_t position, const void *body
     const Core__LogFounded *founded = body;
 
     r->founded = message_copy(&founded->base);
+    r->log = mem_str(founded->log);
+    memcpy(r->log_key, founded->log_key.data, KEY_SIZE);
     key_new(r, position, seat_new(r, founded->administrator), CORE__KEY_KIND__KEY_KIND_ED25519,
             founded->administrator_key.data);
+}
+
+/* One that does not stand where it says is no succession: a log from elsewhere may hold anything.
+ */
+static void fold_succeeded(struct registry *r, uint64_t position, const void *body)
+{
+    const Core__LogSucceeded *m = body;
+
+    if (position != m->position + 1)
+        return;
+    r->predecessors = mem_grow(r->predecessors, (r->n_predecessors + 1) * sizeof *r->predecessors);
+    struct predecessor *p = &r->predecessors[r->n_predecessors++];
+    *p = (struct predecessor){.log = r->log, .position = m->position};
+    memcpy(p->root.bytes, m->root.data, HASH_SIZE);
+    r->log = mem_str(m->log);
+    memcpy(r->log_key, m->log_key.data, KEY_SIZE);
+    r->returning = true;
+}
+
+static void fold_return_ended(struct registry *r, uint64_t position, const void *body)
+{
+    (void)position;
+    (void)body;
+    r->returning = false;
 }
 
 static void fold_party(struct registry *r, uint64_t position, const void *body)
@@ -436,14 +526,34 @@ static void fold_rule(struct registry *r, uint64_t position, const void *body)
     table_add(&r->rules, rule);
 }
 
+static void fold_accepted(struct registry *r, uint64_t position, const void *body)
+{
+    const Core__ClockAccepted *accepted = body;
+
+    r->clock.accepted = position;
+    r->clock.accepted_time = accepted->time;
+}
+
+static void fold_moved(struct registry *r, uint64_t position, const void *body)
+{
+    const Core__ClockMoved *moved = body;
+
+    (void)position;
+    r->clock.ahead += moved->by;
+}
+
 static const struct row rows[] = {
     {&core__log_founded__descriptor, check_founded, fold_founded},
+    {&core__log_succeeded__descriptor, check_succeeded, fold_succeeded},
+    {&core__return_ended__descriptor, check_return_ended, fold_return_ended},
     {&core__party_added__descriptor, check_party, fold_party},
     {&core__office_added__descriptor, check_office, fold_office},
     {&core__seat_admitted__descriptor, check_seat, fold_seat},
     {&core__key_added__descriptor, check_key, fold_key},
     {&core__key_revoked__descriptor, check_revoked, fold_revoked},
     {&core__access_rule__descriptor, check_rule, fold_rule},
+    {&core__clock_accepted__descriptor, check_accepted, fold_accepted},
+    {&core__clock_moved__descriptor, check_moved, fold_moved},
 };
 
 static const struct row *row_find(const char *type)
@@ -530,6 +640,10 @@ void registry_free(struct registry *r)
     mem_free(r->seats.at);
     mem_free(r->rules.at);
     mem_free(r->keys);
+    for (size_t i = 0; i < r->n_predecessors; i++)
+        mem_free((void *)(uintptr_t)r->predecessors[i].log);
+    mem_free(r->predecessors);
+    mem_free((void *)(uintptr_t)r->log);
     if (r->founded)
         core__log_founded__free_unpacked(r->founded, NULL);
     mem_free(r);
@@ -538,6 +652,35 @@ void registry_free(struct registry *r)
 const Core__LogFounded *registry_founded(const struct registry *r)
 {
     return r->founded;
+}
+
+const char *registry_log(const struct registry *r)
+{
+    return r->log;
+}
+
+const uint8_t *registry_log_key(const struct registry *r)
+{
+    return r->log_key;
+}
+
+const struct predecessor *registry_predecessors(const struct registry *r, size_t *n)
+{
+    *n = r->n_predecessors;
+    return r->predecessors;
+}
+
+const struct predecessor *registry_predecessor(const struct registry *r, const char *log)
+{
+    for (size_t i = 0; i < r->n_predecessors; i++)
+        if (strcmp(r->predecessors[i].log, log) == 0)
+            return &r->predecessors[i];
+    return NULL;
+}
+
+bool registry_returning(const struct registry *r)
+{
+    return r->returning;
 }
 
 const struct seat *registry_seat(const struct registry *r, const char *name)
@@ -585,6 +728,11 @@ void registry_each_rule(const struct registry *r,
 {
     for (size_t i = 0; i < r->rules.n; i++)
         each(arg, ((const struct rule *)r->rules.at[i])->rule);
+}
+
+const struct clock_acts *registry_clock(const struct registry *r)
+{
+    return &r->clock;
 }
 
 uint64_t registry_version(const struct registry *r)

@@ -31,6 +31,18 @@ struct key {
     uint64_t added, revoked; /* positions; revoked 0 = not */
 };
 
+struct predecessor { /* a log that this one goes on from */
+    const char *log;
+    uint64_t position; /* last one taken over */
+    struct hash root;  /* of the tree at that size */
+};
+
+struct clock_acts {        /* what administrators signed about the clock */
+    uint64_t accepted;     /* position of the last ClockAccepted; 0 = none */
+    int64_t accepted_time; /* that it states */
+    int64_t ahead;         /* microseconds: sum of all ClockMoved */
+};
+
 struct registry *registry_new(void);
 void registry_free(struct registry *r);
 
@@ -43,6 +55,15 @@ int registry_check(const struct registry *r, const char *type, struct slice payl
 void registry_fold(struct registry *r, uint64_t position, const char *type, struct slice payload);
 
 const Core__LogFounded *registry_founded(const struct registry *r); /* NULL before position 1 */
+/* The log's name and key of now: those of its founding, or of its last succession. */
+const char *registry_log(const struct registry *r); /* NULL before position 1 */
+const uint8_t *registry_log_key(const struct registry *r);
+/* Oldest first. */
+const struct predecessor *registry_predecessors(const struct registry *r, size_t *n);
+const struct predecessor *registry_predecessor(const struct registry *r,
+                                               const char *log); /* NULL: none of that name */
+/* What a predecessor recorded and lost is taken back. */
+bool registry_returning(const struct registry *r);
 const struct seat *
 registry_seat(const struct registry *r,
               const char *name); /* NULL: none; case does not matter for clashes, only for this */
@@ -56,4 +77,5 @@ void registry_each_seat(const struct registry *r, void (*each)(void *arg, const 
 /* Rules in force, in order of their identifiers. */
 void registry_each_rule(const struct registry *r,
                         void (*each)(void *arg, const Core__AccessRule *rule), void *arg);
+const struct clock_acts *registry_clock(const struct registry *r);
 uint64_t registry_version(const struct registry *r); /* position last folded */

@@ -11,10 +11,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "broker/fence.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 
-static const uint32_t EVENT_MAGIC = 0x31524843; /* "CHR1" */
+static const uint32_t BLOCK_MAGIC = 0x31424843; /* "CHB1" */
 static const uint64_t MAP_LEAST = (uint64_t)1 << 30, MAP_MOST = (uint64_t)1 << 40;
 
 const char *const store_db_names[DB_COUNT] = {"events", "names", "ids",  "channels",
@@ -137,57 +138,100 @@ void store_part_key(uint8_t key[PART_KEY], const struct hash *part, uint64_t pos
     store_u64_be(key + HASH_SIZE, position);
 }
 
-size_t store_record_size(const struct journal_event *e)
+/* ---- blocks ---- */
+
+static void record_sum(struct hash *out, uint64_t position, int64_t received,
+                       const struct hash *event, const struct hash *payload)
 {
-    return EVENT_OVERHEAD + e->event.size + e->payload.size;
+    uint8_t bytes[8 + 8 + 2 * HASH_SIZE];
+
+    store_u64(bytes, position);
+    store_u64(bytes + 8, (uint64_t)received);
+    memcpy(bytes + 16, event->bytes, HASH_SIZE);
+    memcpy(bytes + 16 + HASH_SIZE, payload->bytes, HASH_SIZE);
+    hash_sha256(out, slice_of(bytes, sizeof bytes));
 }
 
-void store_record_fill(uint8_t *value, uint64_t position, const struct journal_event *e)
+size_t store_block_fit(const struct journal_event events[], size_t n, size_t *size)
 {
+    size_t fit = 0, bytes = 0;
+
+    for (; fit < n; fit++) {
+        size_t more = events[fit].event.size + events[fit].payload.size;
+        if (fit && bytes + more > BLOCK_BYTES)
+            break;
+        bytes += more;
+    }
+    *size = BLOCK_HEAD + fit * BLOCK_ROW + bytes;
+    return fit;
+}
+
+static uint8_t *put(uint8_t *at, struct slice bytes)
+{
+    if (bytes.size)
+        memcpy(at, bytes.data, bytes.size);
+    return at + bytes.size;
+}
+
+void store_block_fill(uint8_t *block, uint64_t first, const struct journal_event events[], size_t n)
+{
+    uint8_t *row = block + BLOCK_HEAD, *at = row + n * BLOCK_ROW;
     struct hash sum;
-    size_t size = store_record_size(e) - HASH_SIZE;
 
-    store_u32(value, EVENT_MAGIC);
-    store_u64(value + 4, position);
-    store_u64(value + 12, (uint64_t)e->received);
-    store_u32(value + 20, (uint32_t)e->event.size);
-    store_u32(value + 24, (uint32_t)e->payload.size);
-    memcpy(value + EVENT_HEAD, e->event.data, e->event.size);
-    if (e->payload.size)
-        memcpy(value + EVENT_HEAD + e->event.size, e->payload.data, e->payload.size);
-    hash_sha256(&sum, slice_of(value, size));
-    memcpy(value + size, sum.bytes, HASH_SIZE);
+    store_u32(block, BLOCK_MAGIC);
+    store_u32(block + 4, (uint32_t)n);
+    for (size_t i = 0; i < n; i++, row += BLOCK_ROW) {
+        const struct journal_event *e = &events[i];
+        record_sum(&sum, first + i, e->received, &e->event_hash, &e->payload_hash);
+        at = put(at, e->event);
+        store_u64(row, (uint64_t)e->received);
+        store_u32(row + 8, (uint32_t)(at - block));
+        at = put(at, e->payload);
+        store_u32(row + 12, (uint32_t)(at - block));
+        memcpy(row + 16, sum.bytes, HASH_SIZE);
+    }
 }
 
-void store_leaf(struct hash *out, const struct journal_record *record)
+/* Records of a block, hashes of a value of the tree; 0 where it is none. */
+static uint64_t things_in(enum db db, struct slice value)
 {
-    struct hash event;
-
-    hash_sha256(&event, record->event);
-    tree_log_leaf(out, record->position, record->received, &event);
+    if (db == DB_TREE)
+        return value.size % HASH_SIZE ? 0 : value.size / HASH_SIZE;
+    if (value.size < BLOCK_HEAD || store_u32_read(value.data) != BLOCK_MAGIC)
+        return 0;
+    uint64_t n = store_u32_read(value.data + 4);
+    return n <= (value.size - BLOCK_HEAD) / BLOCK_ROW ? n : 0;
 }
 
-int store_record(struct journal_record *out, uint64_t position, struct slice value)
-{
-    const uint8_t *v = value.data;
-    struct hash sum;
+struct block_call {
+    struct journal_record *out;
+    const struct store_run *run; /* stands at the record's block */
+    uint64_t position;
+};
 
-    if (value.size < EVENT_OVERHEAD || store_u32_read(v) != EVENT_MAGIC ||
-        store_u64_read(v + 4) != position)
-        return ERR_DAMAGED;
-    size_t event = store_u32_read(v + 20), payload = store_u32_read(v + 24);
-    if (event + payload != value.size - EVENT_OVERHEAD)
-        return ERR_DAMAGED;
-    hash_sha256(&sum, slice_of(v, value.size - HASH_SIZE));
-    if (memcmp(sum.bytes, v + value.size - HASH_SIZE, HASH_SIZE) != 0)
+static int block_record(void *arg)
+{
+    const struct block_call *c = arg;
+    struct journal_record *out = c->out;
+    const struct slice block = c->run->value;
+    uint64_t position = c->position, i = position - c->run->first, count = c->run->count;
+    const uint8_t *row = block.data + BLOCK_HEAD + i * BLOCK_ROW;
+    size_t begin = i ? store_u32_read(row - BLOCK_ROW + 12) : BLOCK_HEAD + count * BLOCK_ROW;
+    size_t middle = store_u32_read(row + 8), end = store_u32_read(row + 12);
+    struct hash payload, sum;
+
+    if (begin > middle || middle > end || end > block.size || (i + 1 == count && end != block.size))
         return ERR_DAMAGED;
     *out = (struct journal_record){
         .position = position,
-        .received = (int64_t)store_u64_read(v + 12),
-        .event = slice_of(v + EVENT_HEAD, event),
-        .payload = slice_of(v + EVENT_HEAD + event, payload),
+        .received = (int64_t)store_u64_read(row),
+        .event = slice_of(block.data + begin, middle - begin),
+        .payload = slice_of(block.data + middle, end - middle),
     };
-    return 0;
+    hash_sha256(&out->event_hash, out->event);
+    hash_sha256(&payload, out->payload);
+    record_sum(&sum, position, out->received, &out->event_hash, &payload);
+    return memcmp(sum.bytes, row + 16, HASH_SIZE) == 0 ? 0 : ERR_DAMAGED;
 }
 
 /* ---- LMDB ---- */
@@ -222,14 +266,106 @@ static MDB_val val_of(struct slice s)
     return (MDB_val){s.size, u.data};
 }
 
-int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out)
+/* Both ends, while there is a fence: a damaged page may say that they lie behind the file's end. */
+static void touch(const MDB_val *v)
 {
-    MDB_val k = val_of(key), v;
-    int rc = mdb_get(txn, s->dbi[db], &k, &v);
+    const volatile uint8_t *bytes = v->mv_data;
+
+    if (v->mv_size) {
+        (void)bytes[0];
+        (void)bytes[v->mv_size - 1];
+    }
+}
+
+struct get_call {
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_val key, value;
+};
+
+static int get_call(void *arg)
+{
+    struct get_call *c = arg;
+    int rc = mdb_get(c->txn, c->dbi, &c->key, &c->value);
 
     if (rc == 0)
-        *out = slice_of(v.mv_data, v.mv_size);
+        touch(&c->value);
+    return rc;
+}
+
+int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out)
+{
+    struct get_call c = {.txn = txn, .dbi = s->dbi[db], .key = val_of(key)};
+    int rc = fence_run(get_call, &c, MDB_CORRUPTED);
+
+    if (rc == 0)
+        *out = slice_of(c.value.mv_data, c.value.mv_size);
     return store_error(rc);
+}
+
+struct cursor_call {
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_cursor **cursor;
+};
+
+static int cursor_call(void *arg)
+{
+    const struct cursor_call *c = arg;
+
+    return mdb_cursor_open(c->txn, c->dbi, c->cursor);
+}
+
+int store_cursor(const struct store *s, MDB_txn *txn, enum db db, MDB_cursor **cursor)
+{
+    struct cursor_call c = {txn, s->dbi[db], cursor};
+
+    return fence_run(cursor_call, &c, MDB_CORRUPTED);
+}
+
+struct step_call {
+    MDB_cursor *cursor;
+    MDB_val *key, *value;
+    MDB_cursor_op op;
+};
+
+static int step_call(void *arg)
+{
+    struct step_call *c = arg;
+    int rc = mdb_cursor_get(c->cursor, c->key, c->value, c->op);
+
+    if (rc == 0) {
+        touch(c->key);
+        touch(c->value);
+    }
+    return rc;
+}
+
+int store_step(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
+{
+    struct step_call c = {cursor, key, value, op};
+
+    return fence_run(step_call, &c, MDB_CORRUPTED);
+}
+
+struct begin_call {
+    MDB_env *env;
+    unsigned flags;
+    MDB_txn **txn;
+};
+
+static int begin_call(void *arg)
+{
+    const struct begin_call *c = arg;
+
+    return mdb_txn_begin(c->env, NULL, c->flags, c->txn);
+}
+
+int store_begin(const struct store *s, unsigned flags, MDB_txn **txn)
+{
+    struct begin_call c = {s->env, flags, txn};
+
+    return fence_run(begin_call, &c, MDB_CORRUPTED);
 }
 
 int store_put(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice value,
@@ -238,6 +374,89 @@ int store_put(const struct store *s, MDB_txn *txn, enum db db, struct slice key,
     MDB_val k = val_of(key), v = val_of(value);
 
     return mdb_put(txn, s->dbi[db], &k, &v, flags);
+}
+
+/* ---- values that hold several things ---- */
+
+int store_run_open(struct store_run *r, const struct store *s, MDB_txn *txn, enum db db)
+{
+    *r = (struct store_run){.store = s, .db = db};
+    return store_error(store_cursor(s, txn, db, &r->cursor));
+}
+
+void store_run_close(struct store_run *r)
+{
+    mdb_cursor_close(r->cursor);
+    r->cursor = NULL;
+}
+
+static int run_go(struct store_run *r, uint64_t number, MDB_cursor_op op)
+{
+    MDB_val key = {sizeof number, &number}, value;
+    int rc = store_step(r->cursor, &key, &value, op);
+
+    r->first = r->count = 0;
+    if (rc)
+        return store_error(rc);
+    if (key.mv_size != sizeof r->first)
+        return ERR_DAMAGED;
+    memcpy(&r->first, key.mv_data, sizeof r->first);
+    r->value = slice_of(value.mv_data, value.mv_size);
+    r->count = things_in(r->db, r->value);
+    return r->count ? 0 : ERR_DAMAGED;
+}
+
+static bool run_holds(const struct store_run *r, uint64_t number)
+{
+    return r->count && number >= r->first && number - r->first < r->count;
+}
+
+int store_run_next(struct store_run *r)
+{
+    return run_go(r, 0, MDB_NEXT);
+}
+
+int store_run_last(struct store_run *r)
+{
+    return run_go(r, 0, MDB_LAST);
+}
+
+/* The value that begins at the number or is the last one before it. */
+static int run_find(struct store_run *r, uint64_t number)
+{
+    int err = run_go(r, number, MDB_SET_RANGE);
+
+    if (err == 0 && r->first == number)
+        return 0;
+    if (err && err != ERR_NOT_FOUND)
+        return err;
+    return run_go(r, 0, err ? MDB_LAST : MDB_PREV);
+}
+
+int store_run_seek(struct store_run *r, uint64_t number)
+{
+    if (run_holds(r, number))
+        return 0;
+    int err = r->count && number == r->first + r->count ? store_run_next(r) : ERR_NOT_FOUND;
+    if (err || !run_holds(r, number))
+        err = run_find(r, number);
+    return err || run_holds(r, number) ? err : ERR_NOT_FOUND;
+}
+
+int store_run_record(struct store_run *r, uint64_t position, struct journal_record *out)
+{
+    int err = store_run_seek(r, position);
+
+    return err ? err : fence_run(block_record, &(struct block_call){out, r, position}, ERR_DAMAGED);
+}
+
+int store_run_hash(struct store_run *r, uint64_t stored_index, struct hash *out)
+{
+    int err = store_run_seek(r, stored_index);
+
+    if (err == 0)
+        memcpy(out->bytes, r->value.data + (stored_index - r->first) * HASH_SIZE, HASH_SIZE);
+    return err;
 }
 
 /* As large as the file system: the map never has to grow, and the disk is full before it is. */
@@ -250,11 +469,20 @@ static uint64_t map_size(const char *dir)
     return size / MAP_LEAST * MAP_LEAST;
 }
 
+static void on_assertion(MDB_env *env, const char *text)
+{
+    (void)env, (void)text;
+    fence_break();
+}
+
 static int env_open(struct store *s, const char *dir)
 {
-    unsigned flags = MDB_NOTLS | (s->read_only ? MDB_RDONLY | MDB_NOLOCK : 0);
+    unsigned flags =
+        MDB_NOTLS | (s->read_only ? MDB_RDONLY : 0) | (s->read_only && !s->live ? MDB_NOLOCK : 0);
     int rc = mdb_env_create(&s->env);
 
+    if (rc == 0)
+        rc = mdb_env_set_assert(s->env, on_assertion);
     if (rc == 0)
         rc = mdb_env_set_maxdbs(s->env, DB_COUNT);
     if (rc == 0)
@@ -348,7 +576,8 @@ static int file_system_check(const char *dir, struct buf *why)
     return 0;
 }
 
-/* One owner, or any number of tools that only read; the lock ends with the process. */
+/* One owner, or any number of tools that only read; the lock ends with the process.  A tool also
+ * reads beside an owner: it sees the log as it is when a transaction begins. */
 static int owner_lock(struct store *s, const char *dir, struct buf *why)
 {
     char *file = mem_printf("%s/owner", dir);
@@ -359,19 +588,25 @@ static int owner_lock(struct store *s, const char *dir, struct buf *why)
         buf_printf(why, "%s: %s", file, strerror(errno));
         err = ERR_IO;
     } else if (s->owner >= 0 && flock(s->owner, (s->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+        s->live = s->read_only && errno == EWOULDBLOCK;
+        if (s->live)
+            goto out;
         buf_printf(why,
                    "%s: another process has the log open; stop it, or work on a copy that was "
                    "made while it was stopped",
                    dir);
         err = errno == EWOULDBLOCK ? ERR_OWNED : ERR_IO;
     }
+out:
     mem_free(file);
     return err;
 }
 
 /* The two pages that LMDB starts from. It trusts them: a wrong page size divides by zero, a page
- * behind the end of the file is a SIGBUS. Pages are written before the head that counts them and
- * none is ever deleted, so a sound file is never shorter than its head says. */
+ * behind the end of the file is a SIGBUS, and a wrong number makes the older of them the newer.
+ * Transaction n writes page n & 1.  Pages are written before the head that counts them and none is
+ * ever given up, so a sound file is never shorter than its head says; after a crash it may be
+ * longer. */
 struct lmdb_head {
     uint64_t page_number;
     uint16_t pad, flags;
@@ -385,37 +620,71 @@ struct lmdb_head {
     } dbs[2];
     uint64_t last_page, transaction;
 };
+enum { LMDB_META = 0x08, LMDB_DEPTH = 32, HEADS_TRIES = 1000 };
 
-static bool head_sound(const struct lmdb_head *h)
+static bool head_sound(const struct lmdb_head *h, uint64_t number)
 {
     uint32_t page = h->dbs[0].pad;
-
-    return h->magic == 0xbeefc0de && h->version == 1 && (h->flags & 0x08) != 0 && page >= 4096 &&
+    return h->magic == 0xbeefc0de && h->version == 1 && h->page_number == number &&
+           h->flags == LMDB_META && (h->transaction & 1) == number && page >= 4096 &&
            page <= 65536 && (page & (page - 1)) == 0;
 }
 
-static int file_check(const char *dir, struct buf *why)
+/* Of the newer head alone: where writing a head failed, LMDB puts the old numbers back into it and
+ * leaves the roots. */
+static bool roots_sound(const struct lmdb_head *h)
+{
+    bool sound = true;
+
+    for (int i = 0; i < 2 && sound; i++)
+        sound = h->dbs[i].flags == (i ? 0 : MDB_INTEGERKEY) && h->dbs[i].depth <= LMDB_DEPTH &&
+                (h->dbs[i].root <= h->last_page || h->dbs[i].root == UINT64_MAX);
+    return sound;
+}
+
+/* Reads both; false where they cannot be or do not fit each other. */
+static bool heads_read(int fd, struct lmdb_head heads[2])
+{
+    if (pread(fd, &heads[0], sizeof heads[0], 0) != sizeof heads[0] || !head_sound(&heads[0], 0) ||
+        pread(fd, &heads[1], sizeof heads[1], heads[0].dbs[0].pad) != sizeof heads[1] ||
+        !head_sound(&heads[1], 1) || heads[0].dbs[0].pad != heads[1].dbs[0].pad)
+        return false;
+    int newer = heads[1].transaction > heads[0].transaction;
+    return heads[newer].transaction == heads[!newer].transaction + 1 &&
+           heads[newer].last_page >= heads[!newer].last_page && roots_sound(&heads[newer]);
+}
+
+/* An owner may write between the two. */
+static bool heads_read_at_last(const struct store *s, int fd, struct lmdb_head heads[2])
+{
+    bool sound = heads_read(fd, heads);
+
+    for (int tries = 1; s->live && !sound && tries < HEADS_TRIES; tries++)
+        sound = heads_read(fd, heads);
+    return sound;
+}
+
+static int file_check(const struct store *s, const char *dir, struct buf *why)
 {
     char *file = mem_printf("%s/data.mdb", dir);
     int err = 0, fd = open(file, O_RDONLY | O_CLOEXEC);
     struct stat st;
     struct lmdb_head heads[2];
+    bool sound = fd >= 0 && heads_read_at_last(s, fd, heads);
 
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    if (fd < 0 || fstat(fd, &st) != 0) { /* its size behind its head: an owner makes it longer */
         err = errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
         buf_printf(why, "%s: %s", file, strerror(errno));
-    } else if (pread(fd, &heads[0], sizeof heads[0], 0) != sizeof heads[0] ||
-               !head_sound(&heads[0]) ||
-               pread(fd, &heads[1], sizeof heads[1], heads[0].dbs[0].pad) != sizeof heads[1] ||
-               !head_sound(&heads[1]) || heads[0].dbs[0].pad != heads[1].dbs[0].pad) {
-        buf_printf(why, "%s: its head is damaged", file);
+    } else if (!sound) {
+        buf_printf(why, "%s: its head is damaged; restore the log from a copy", file);
         err = ERR_DAMAGED;
     } else {
         const struct lmdb_head *h = &heads[heads[1].transaction > heads[0].transaction];
         uint64_t pages = (uint64_t)st.st_size / h->dbs[0].pad;
         if (h->last_page >= pages) {
-            buf_printf(why, "%s: the file is cut short: %llu pages of %llu", file,
-                       (unsigned long long)pages, (unsigned long long)h->last_page + 1);
+            buf_printf(why,
+                       "%s: the file is cut short: %llu pages of %llu; restore the log from a copy",
+                       file, (unsigned long long)pages, (unsigned long long)h->last_page + 1);
             err = ERR_DAMAGED;
         }
     }
@@ -449,6 +718,18 @@ static int meta_read(struct store *s, MDB_txn *txn, struct buf *why)
     return 0;
 }
 
+struct dbis_call {
+    struct store *store;
+    MDB_txn *txn;
+};
+
+static int dbis_call(void *arg)
+{
+    const struct dbis_call *c = arg;
+
+    return dbis_open(c->store, c->txn, 0);
+}
+
 static int env_load(struct store *s, const char *dir, struct buf *why)
 {
     MDB_txn *txn = NULL;
@@ -457,9 +738,9 @@ static int env_load(struct store *s, const char *dir, struct buf *why)
     if (rc == 0 && !s->read_only)
         rc = mdb_reader_check(s->env, &dead);
     if (rc == 0)
-        rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+        rc = store_begin(s, MDB_RDONLY, &txn);
     if (rc == 0)
-        rc = dbis_open(s, txn, 0);
+        rc = fence_run(dbis_call, &(struct dbis_call){s, txn}, MDB_CORRUPTED);
     if (rc) {
         buf_printf(why, "%s/data.mdb: %s", dir, mdb_strerror(rc));
         err = store_error(rc);
@@ -481,7 +762,7 @@ int store_open(struct store *s, const char *dir, bool read_only, struct buf *why
     if (err == 0)
         err = owner_lock(s, dir, why);
     if (err == 0)
-        err = file_check(dir, why);
+        err = file_check(s, dir, why);
     if (err == 0)
         err = env_load(s, dir, why);
     if (err)

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* store.h - how the journal lies in LMDB: databases, keys and values; for journal and verify
  *
- *   events    position                        -> value below, with its SHA-256
+ *   events    position of the first           -> a block: records of one commit side by side
  *   names     kind, name                      -> number, in the order of first use
  *   ids       seat, id                        -> position, envelope hash
  *   channels  stream, type, position          -> seat
  *   tails     seat, stream                    -> seat_seq, position, envelope hash
  *   parts     part hash, position             -> nothing
- *   tree      stored index (lib/tree.h)       -> hash
+ *   tree      stored index of the first       -> hashes of one commit side by side (lib/tree.h)
  *   meta      "format"                        -> version, founding records, SHA-256 of both
+ *
+ * A block is a head {magic u32, count u32}, a row for each record {received i64, end of its event
+ * u32, end of its payload u32 (both from the start of the block), sum}, and then events and
+ * payloads in turn.  The sum is SHA-256(position u64 || received i64 || SHA-256(event) ||
+ * SHA-256(payload)). Side by side, records and hashes cost no page that is half empty and one
+ * look-up a commit.
  *
  * Keys are big-endian, but for events and tree (MDB_INTEGERKEY).  Numbers in values are
  * little-endian.  LMDB aligns nothing and its values are gone with the transaction: all goes by
@@ -34,8 +40,9 @@ enum db {
 enum name_kind { NAME_SEAT, NAME_STREAM, NAME_TYPE, NAME_KINDS };
 enum {
     NAME_MOST = 128, /* bytes */
-    EVENT_HEAD = 28, /* magic u32, position u64, received i64, size of event and payload u32 each */
-    EVENT_OVERHEAD = EVENT_HEAD + HASH_SIZE,
+    BLOCK_HEAD = 4 + 4,
+    BLOCK_ROW = 8 + 4 + 4 + HASH_SIZE,
+    BLOCK_BYTES = 256 * 1024, /* of events and payloads; one record may be larger */
     NUMBER_SIZE = 4,
     ID_KEY = 4 + 16,
     ID_VALUE = 8 + HASH_SIZE,
@@ -54,6 +61,7 @@ struct store {
     MDB_dbi dbi[DB_COUNT];
     int owner; /* descriptor that holds the lock; -1 none */
     bool read_only;
+    bool live;        /* read beside a process that owns it, as LMDB's table of readers allows */
     uint64_t founded; /* records that journal_create wrote */
 };
 
@@ -67,17 +75,44 @@ void store_close(struct store *s);
  */
 int store_error(int mdb);
 
+/* Within fences (fence.h): a page that cannot be read is MDB_CORRUPTED, here ERR_DAMAGED. */
 int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out);
+/* MDB's own codes. */
+int store_begin(const struct store *s, unsigned flags, MDB_txn **txn);
+int store_cursor(const struct store *s, MDB_txn *txn, enum db db, MDB_cursor **cursor);
+int store_step(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op);
 /* MDB's own code. `flags` as mdb_put. */
 int store_put(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice value,
               unsigned flags);
 
-/* `value` as stored under `position`: 0 or ERR_DAMAGED. */
-int store_record(struct journal_record *out, uint64_t position, struct slice value);
-size_t store_record_size(const struct journal_event *e);
-/* The leaf of the log's tree. */
-void store_leaf(struct hash *out, const struct journal_record *record);
-void store_record_fill(uint8_t *value, uint64_t position, const struct journal_event *e);
+/* How many of the events go into the next block, and its size. */
+size_t store_block_fit(const struct journal_event events[], size_t n, size_t *size);
+void store_block_fill(uint8_t *block, uint64_t first, const struct journal_event events[],
+                      size_t n);
+
+/* Values that hold several things side by side, in DB_EVENTS or DB_TREE: goes to the one with a
+ * number and remembers where it stands, so that going on is cheap.  Within one transaction. */
+struct store_run {
+    const struct store *store;
+    enum db db;
+    MDB_cursor *cursor;
+    uint64_t first, count; /* of the value where it stands; count 0: nowhere */
+    struct slice value;
+};
+
+/* 0, ERR_DAMAGED or ERR_IO. */
+int store_run_open(struct store_run *r, const struct store *s, MDB_txn *txn, enum db db);
+void store_run_close(struct store_run *r);
+/* 0, ERR_NOT_FOUND where no value holds the number, ERR_DAMAGED. */
+int store_run_seek(struct store_run *r, uint64_t number);
+/* To the next value, at first to the first one; `last`: to the last one.  ERR_NOT_FOUND behind the
+ * end; ERR_DAMAGED with `first` set and count 0 where the value is none. */
+int store_run_next(struct store_run *r);
+int store_run_last(struct store_run *r);
+/* The record, checked: 0, ERR_NOT_FOUND or ERR_DAMAGED. */
+int store_run_record(struct store_run *r, uint64_t position, struct journal_record *out);
+/* 0, ERR_NOT_FOUND or ERR_DAMAGED. */
+int store_run_hash(struct store_run *r, uint64_t stored_index, struct hash *out);
 
 size_t store_name_key(uint8_t key[1 + NAME_MOST], enum name_kind kind, struct slice name);
 void store_id_key(uint8_t key[ID_KEY], uint32_t seat, const uint8_t id[16]);

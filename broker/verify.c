@@ -1,47 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two passes.  Over the records: each is read by its key and by the walk, its checksum and event
  * are checked, and what must stand in each index is looked up.  Over the indexes: whatever stands
- * there must have been looked up in the first pass, so it is counted.  Findings are kept, then told
- * in order of position.
+ * there must have been looked up in the first pass, so it is counted.
  */
 #include "broker/verify.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "broker/check.h"
 #include "broker/names.h"
-#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 
-enum { FINDINGS_KEPT = 1000, ARENA_CAP = 4 * 1024 * 1024, PROGRESS_EACH = 256 };
-
-struct found {
-    uint64_t position;
-    const char *what;
-    char *text;
-    size_t order;
-};
+enum { GAP_MOST = 1000, ARENA_CAP = 4 * 1024 * 1024 };
 
 struct verify {
     const struct store *store;
     MDB_txn *txn;
+    struct check check;
     struct arena *arena;
     struct names names[NAME_KINDS], known[NAME_KINDS]; /* seen in records; in the index */
     uint32_t *numbers[NAME_KINDS];                     /* of `known`, as stored */
     struct names tails;                                /* keys; values in tail */
     struct journal_tail *tail;
-    struct tree tree;
     uint64_t head, parts;
     uint64_t missing[DB_COUNT]; /* entries, told in the first pass */
     int64_t received;
     uint64_t *damaged; /* positions, ascending */
     size_t n_damaged, damaged_capacity;
-    struct found *found;
-    size_t n_found;
-    uint64_t findings;
+    uint64_t records, findings; /* counted by LMDB; made */
+    journal_finding *finding;
+    journal_progress *progress;
+    void *arg;
 };
 
 /* ---- findings ---- */
@@ -55,34 +47,17 @@ static void found(struct verify *v, uint64_t position, const char *what, const c
     va_list args;
 
     v->findings++;
-    if (v->n_found == FINDINGS_KEPT)
-        return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    v->found[v->n_found] = (struct found){position, what, mem_str(text), v->n_found};
-    v->n_found++;
+    if (v->finding)
+        v->finding(v->arg, position, what, text);
 }
 
-static int found_compare(const void *a, const void *b)
+static void step(struct verify *v, const char *what, uint64_t position)
 {
-    const struct found *x = a, *y = b;
-
-    if (x->position != y->position)
-        return x->position < y->position ? -1 : 1;
-    return x->order < y->order ? -1 : 1;
-}
-
-static void found_tell(struct verify *v, journal_finding *finding, void *arg)
-{
-    qsort(v->found, v->n_found, sizeof *v->found, found_compare);
-    for (size_t i = 0; i < v->n_found; i++) {
-        if (finding)
-            finding(arg, v->found[i].position, v->found[i].what, v->found[i].text);
-        mem_free(v->found[i].text);
-    }
-    if (finding && v->findings > v->n_found)
-        finding(arg, 0, "findings", "there are more than are listed");
+    if (v->progress)
+        v->progress(v->arg, what, position, v->records);
 }
 
 /* A record that cannot be read cannot say what the indexes should hold for it. */
@@ -117,9 +92,9 @@ static void names_load(struct verify *v)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    int rc = mdb_cursor_open(v->txn, v->store->dbi[DB_NAMES], &cursor);
+    int rc = store_cursor(v->store, v->txn, DB_NAMES, &cursor);
 
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         const uint8_t *k = key.mv_data;
         if (key.mv_size < 2 || key.mv_size > 1 + NAME_MOST || k[0] >= NAME_KINDS ||
             value.mv_size != NUMBER_SIZE) {
@@ -178,22 +153,12 @@ static void names_finish(struct verify *v)
 
 /* ---- a record's entries ---- */
 
-static void missing(struct verify *v, uint64_t position, enum db db)
+static void on_entry(void *arg, uint64_t position, enum db db, bool missing, const char *text)
 {
-    found(v, position, store_db_names[db], "its entry is missing");
-    v->missing[db]++;
-}
+    struct verify *v = arg;
 
-static void entry_check(struct verify *v, uint64_t position, enum db db, struct slice key,
-                        struct slice expected)
-{
-    struct slice value;
-    int err = store_get(v->store, v->txn, db, key, &value);
-
-    if (err)
-        missing(v, position, db);
-    else if (!slice_equal(value, expected))
-        found(v, position, store_db_names[db], "its entry says something else");
+    found(v, position, store_db_names[db], "%s", text);
+    v->missing[db] += missing;
 }
 
 /* Where the seat stood in the stream, to be replaced by where it stands now. */
@@ -229,68 +194,16 @@ static void chain_check(struct verify *v, uint64_t position, const uint8_t key[T
 static void index_check(struct verify *v, uint64_t position, const struct event *e)
 {
     const Core__Envelope *envelope = e->envelope;
-    uint32_t seat = name_check(v, position, NAME_SEAT, envelope->seat);
-    uint32_t stream = name_check(v, position, NAME_STREAM, envelope->stream);
-    uint32_t type = name_check(v, position, NAME_TYPE, envelope->type);
-    uint8_t id[ID_KEY], place[ID_VALUE], name[CHANNEL_NAME], channel[CHANNEL_KEY],
-        number[NUMBER_SIZE], tail[TAIL_KEY], part_key[PART_KEY];
+    const uint32_t numbers[NAME_KINDS] = {
+        name_check(v, position, NAME_SEAT, envelope->seat),
+        name_check(v, position, NAME_STREAM, envelope->stream),
+        name_check(v, position, NAME_TYPE, envelope->type),
+    };
+    uint8_t tail[TAIL_KEY];
 
-    store_id_key(id, seat, envelope->id.data);
-    store_id_value(place, position, &e->envelope_hash);
-    entry_check(v, position, DB_IDS, slice_of(id, sizeof id), slice_of(place, sizeof place));
-    store_channel_name(name, stream, type);
-    store_channel_key(channel, name, position);
-    store_u32(number, seat);
-    entry_check(v, position, DB_CHANNELS, slice_of(channel, sizeof channel),
-                slice_of(number, sizeof number));
-    store_tail_key(tail, seat, stream);
+    v->parts += check_entries(&v->check, position, e, numbers);
+    store_tail_key(tail, numbers[NAME_SEAT], numbers[NAME_STREAM]);
     chain_check(v, position, tail, e);
-    for (size_t i = 0; i < envelope->n_parts; i++) {
-        struct hash part;
-        struct slice ignored;
-        memcpy(part.bytes, envelope->parts[i]->sha256.data, HASH_SIZE);
-        bool again = false;
-        for (size_t k = 0; k < i && !again; k++)
-            again = memcmp(part.bytes, envelope->parts[k]->sha256.data, HASH_SIZE) == 0;
-        store_part_key(part_key, &part, position);
-        if (again)
-            continue;
-        v->parts++;
-        if (store_get(v->store, v->txn, DB_PARTS, slice_of(part_key, sizeof part_key), &ignored))
-            missing(v, position, DB_PARTS);
-    }
-}
-
-/* ---- the tree ---- */
-
-static bool stored_hash(struct verify *v, uint64_t index, struct hash *out)
-{
-    struct slice value;
-
-    if (store_get(v->store, v->txn, DB_TREE, slice_of(&index, sizeof index), &value) ||
-        value.size != HASH_SIZE)
-        return false;
-    memcpy(out->bytes, value.data, HASH_SIZE);
-    return true;
-}
-
-/* `record` NULL: damaged; the leaf that is stored stands for it, so that only it is named. */
-static void tree_check(struct verify *v, uint64_t position, const struct journal_record *record)
-{
-    struct hash leaf = {0}, nodes[TREE_LEVELS], stored;
-    uint64_t index = tree_stored_count(position - 1);
-
-    if (record)
-        store_leaf(&leaf, record);
-    else
-        stored_hash(v, index, &leaf);
-    int n = tree_append(&v->tree, &leaf, nodes);
-    for (int i = 0; i < n; i++)
-        if (!stored_hash(v, index + (uint64_t)i, &stored))
-            missing(v, position, DB_TREE);
-        else if (!hash_equal(&stored, &nodes[i]))
-            found(v, position, "tree", "stored hash %" PRIu64 " is not that of the records",
-                  index + (uint64_t)i);
 }
 
 /* ---- first pass ---- */
@@ -313,72 +226,111 @@ static bool record_check(struct verify *v, const struct journal_record *record)
     return true;
 }
 
-static bool position_check(struct verify *v, uint64_t position, struct slice walked,
-                           journal_each *each, void *arg)
+static bool position_check(struct verify *v, struct store_run *blocks, uint64_t position,
+                           journal_each *each)
 {
     struct journal_record record;
-    struct slice value;
-    int err = store_get(v->store, v->txn, DB_EVENTS, slice_of(&position, sizeof position), &value);
+    int err = store_run_record(blocks, position, &record);
 
-    if (err || value.data != walked.data)
-        found(v, position, "record", "is not found by its position");
-    err = store_record(&record, position, walked);
     if (err)
         found(v, position, "record", "%s", err_text(err));
     bool sound = err == 0 && record_check(v, &record);
     if (!sound)
         damaged(v, position);
-    tree_check(v, position, err ? NULL : &record);
-    return sound && each && each(arg, &record) != 0;
+    check_tree(&v->check, position, err ? NULL : &record);
+    return sound && each && each(v->arg, &record) != 0;
 }
 
 static void gap_check(struct verify *v, uint64_t from, uint64_t until)
 {
-    if (until - from >= FINDINGS_KEPT) {
+    if (until - from >= GAP_MOST) {
         found(v, from, "record", "is missing, with all up to position %" PRIu64, until - 1);
         from = until;
     }
     for (uint64_t position = from; position < until; position++) {
         found(v, position, "record", "is missing");
         damaged(v, position);
-        tree_check(v, position, NULL);
+        check_tree(&v->check, position, NULL);
     }
 }
 
-static void records_check(struct verify *v, journal_each *each, journal_progress *progress,
-                          void *arg)
+/* The records of the block where the walk stands. */
+static void block_check(struct verify *v, struct store_run *blocks, journal_each **each)
 {
-    MDB_cursor *cursor = NULL;
-    MDB_val key, value;
-    MDB_stat stat = {0};
-    int rc = mdb_cursor_open(v->txn, v->store->dbi[DB_EVENTS], &cursor);
+    struct store_run lookup;
+    uint64_t first = blocks->first, end = first + blocks->count;
+    int err = store_run_open(&lookup, v->store, v->txn, DB_EVENTS);
 
-    if (rc == 0)
-        rc = mdb_stat(v->txn, v->store->dbi[DB_EVENTS], &stat);
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        uint64_t position = 0;
-        if (key.mv_size == sizeof position)
-            memcpy(&position, key.mv_data, sizeof position);
-        if (position <= v->head || position - v->head > stat.ms_entries + FINDINGS_KEPT) {
-            found(v, v->head + 1, "record", "its place is taken by one numbered %" PRIu64,
-                  position);
+    if (err || store_run_seek(&lookup, first) || lookup.value.data != blocks->value.data)
+        found(v, first, "record", "is not found by its position");
+    store_run_close(&lookup);
+    for (uint64_t position = first; position < end; position++) {
+        v->head = position;
+        step(v, "record", position);
+        if (position_check(v, blocks, position, *each))
+            *each = NULL;
+    }
+}
+
+static uint64_t last_position(struct verify *v)
+{
+    struct store_run blocks;
+    uint64_t last = 0;
+
+    if (store_run_open(&blocks, v->store, v->txn, DB_EVENTS) == 0 && store_run_last(&blocks) == 0)
+        last = blocks.first + blocks.count - 1;
+    store_run_close(&blocks);
+    return last;
+}
+
+/* How many records the tree has leaves for. */
+static uint64_t tree_leaves(struct verify *v)
+{
+    struct store_run hashes;
+    uint64_t low = 0, high = 0;
+
+    if (store_run_open(&hashes, v->store, v->txn, DB_TREE) == 0 && store_run_last(&hashes) == 0)
+        high = hashes.first + hashes.count;
+    store_run_close(&hashes);
+    for (uint64_t end = high; low < high;) {
+        uint64_t middle = low + (high - low) / 2;
+        if (tree_stored_count(middle) < end)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void records_check(struct verify *v, journal_each *each)
+{
+    struct store_run blocks;
+    uint64_t last = last_position(v), torn = 0;
+    int err = store_run_open(&blocks, v->store, v->txn, DB_EVENTS);
+
+    v->records = last;
+    while (err == 0) {
+        step(v, "record", v->head + 1);
+        err = store_run_next(&blocks);
+        if (err == ERR_NOT_FOUND)
+            break;
+        if (blocks.first <= v->head || (last && blocks.first > last)) {
+            found(v, v->head + 1, "record", err ? "cannot be read" : "its place is taken");
             break;
         }
-        gap_check(v, v->head + 1, position);
-        v->head = position;
-        if (progress && position % PROGRESS_EACH == 0)
-            progress(arg, position, stat.ms_entries);
-        if (position_check(v, position, slice_of(value.mv_data, value.mv_size), each, arg))
-            each = NULL;
+        if (err == 0) { /* else the next block, or the tree's end, tells what was in this one */
+            gap_check(v, v->head + 1, blocks.first);
+            block_check(v, &blocks, &each);
+        }
+        torn = err ? blocks.first : 0;
+        err = 0;
     }
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        found(v, v->head + 1, "record", "cannot be read: %s", mdb_strerror(rc));
-    else if (stat.ms_entries != v->head)
-        found(v, v->head + 1, "record", "%" PRIu64 " records are there, %zu are counted", v->head,
-              stat.ms_entries);
-    if (progress)
-        progress(arg, v->head, v->head);
-    mdb_cursor_close(cursor);
+    uint64_t end = tree_leaves(v) > torn ? tree_leaves(v) : torn;
+    if (end > v->head) {
+        gap_check(v, v->head + 1, end + 1);
+        v->head = end;
+    }
+    store_run_close(&blocks);
 }
 
 /* ---- second pass ---- */
@@ -408,39 +360,20 @@ static uint64_t tail_position(struct slice key, struct slice value)
     return key.size == TAIL_KEY && store_tail_read(&tail, value) ? tail.position : 0;
 }
 
-/* A stored hash belongs to the record that completed it: the first with more hashes than its
- * index. */
-static uint64_t tree_position(struct slice key, struct slice value)
-{
-    uint64_t index, low = 0;
-
-    if (key.size != sizeof index || value.size != HASH_SIZE)
-        return 0;
-    memcpy(&index, key.data, sizeof index);
-    uint64_t high = index + 1;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (tree_stored_count(middle) <= index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 typedef uint64_t entry_position(struct slice key, struct slice value);
 
 static bool record_opens(struct verify *v, uint64_t position, struct event *e)
 {
     struct journal_record record;
-    struct slice value;
+    struct store_run blocks;
     char where[128];
 
     arena_reset(v->arena);
-    return store_get(v->store, v->txn, DB_EVENTS, slice_of(&position, sizeof position), &value) ==
-               0 &&
-           store_record(&record, position, value) == 0 &&
-           event_open(e, record.event, record.payload, v->arena, where) == 0;
+    bool opens = store_run_open(&blocks, v->store, v->txn, DB_EVENTS) == 0 &&
+                 store_run_record(&blocks, position, &record) == 0 &&
+                 event_open(e, record.event, record.payload, v->arena, where) == 0;
+    store_run_close(&blocks);
+    return opens;
 }
 
 /* Only where there is one entry too many: does the record at its position ask for it? */
@@ -476,7 +409,6 @@ static const struct {
     {DB_IDS, id_position},
     {DB_CHANNELS, channel_position},
     {DB_PARTS, part_position},
-    {DB_TREE, tree_position},
 };
 
 /* Entries of sound records; with `name` each that no record asks for is told. */
@@ -487,22 +419,21 @@ static uint64_t index_walk(struct verify *v, size_t index, bool name)
     MDB_val key, value;
     struct buf last = {0};
     uint64_t n = 0;
-    int rc = mdb_cursor_open(v->txn, v->store->dbi[db], &cursor);
+    int rc = store_cursor(v->store, v->txn, db, &cursor);
 
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = indexes[index].position(k, slice_of(value.mv_data, value.mv_size));
-        if (db != DB_TREE && last.size && slice_compare(slice_buf(&last), k) >= 0 && !name)
+        step(v, store_db_names[db], position);
+        if (last.size && slice_compare(slice_buf(&last), k) >= 0 && !name)
             found(v, position, store_db_names[db], "its entry is out of order");
         buf_reset(&last);
         buf_add(&last, k.data, k.size);
-        if (position == 0 || !is_damaged(v, position) || db == DB_TREE)
+        if (position == 0 || !is_damaged(v, position))
             n++;
         if (!name || (position && is_damaged(v, position)))
             continue;
-        bool asked = db == DB_TREE ? position && position <= v->head
-                                   : position && entry_asked(v, db, position, k);
-        if (!asked)
+        if (!position || !entry_asked(v, db, position, k))
             found(v, position <= v->head ? position : 0, store_db_names[db],
                   "holds an entry that no record asks for");
     }
@@ -516,7 +447,7 @@ static uint64_t index_walk(struct verify *v, size_t index, bool name)
 static void indexes_check(struct verify *v)
 {
     const uint64_t sound = v->head - v->n_damaged;
-    const uint64_t expected[] = {sound, sound, v->parts, tree_stored_count(v->head)};
+    const uint64_t expected[] = {sound, sound, v->parts};
 
     for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
         uint64_t before = v->findings, n = index_walk(v, i, false);
@@ -530,6 +461,28 @@ static void indexes_check(struct verify *v)
             found(v, 0, store_db_names[db],
                   "%" PRIu64 " entries are asked for and %" PRIu64 " are there", asked, n);
     }
+}
+
+/* What the records ask for was looked up; here, that there is nothing else. */
+static void tree_end_check(struct verify *v)
+{
+    const uint64_t expected = tree_stored_count(v->head);
+    struct store_run values;
+    uint64_t end = 0;
+    int err = store_run_open(&values, v->store, v->txn, DB_TREE);
+
+    while (err == 0 && (err = store_run_next(&values)) == 0) {
+        if (values.first != end)
+            found(v, 0, "tree", "stored hash %" PRIu64 " is followed by %" PRIu64, end,
+                  values.first);
+        end = values.first + values.count;
+    }
+    if (err != ERR_NOT_FOUND)
+        found(v, 0, "tree", "cannot be read to the end: %s", err_text(err));
+    if (end > expected)
+        found(v, 0, "tree", "%" PRIu64 " stored hashes are asked for and %" PRIu64 " are there",
+              expected, end);
+    store_run_close(&values);
 }
 
 static void tails_check(struct verify *v)
@@ -548,8 +501,8 @@ static void tails_check(struct verify *v)
                  !is_damaged(v, tail_position(k, stored)))
             found(v, v->tail[i - 1].position, "tails", "the seat's tail says something else");
     }
-    rc = mdb_cursor_open(v->txn, v->store->dbi[DB_TAILS], &cursor);
-    while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    rc = store_cursor(v->store, v->txn, DB_TAILS, &cursor);
+    while (rc == 0 && (rc = store_step(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slice k = slice_of(key.mv_data, key.mv_size);
         uint64_t position = tail_position(k, slice_of(value.mv_data, value.mv_size));
         if (!names_find(&v->tails, k) && !is_damaged(v, position))
@@ -571,29 +524,39 @@ static void verify_clear(struct verify *v)
     names_clear(&v->tails);
     mem_free(v->tail);
     mem_free(v->damaged);
-    mem_free(v->found);
     arena_free(v->arena);
 }
 
 int verify_store(const struct store *s, journal_each *each, journal_finding *finding,
                  journal_progress *progress, void *arg, uint64_t *findings)
 {
-    struct verify v = {.store = s};
+    struct verify v = {.store = s, .finding = finding, .progress = progress, .arg = arg};
 
+    v.check = (struct check){.store = s, .found = on_entry, .arg = &v};
     *findings = 0;
-    if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &v.txn) != 0)
-        return ERR_IO;
+    int err = store_error(store_begin(s, MDB_RDONLY, &v.txn));
+    if (err == 0)
+        err = store_run_open(&v.check.hashes, s, v.txn, DB_TREE);
+    if (err) {
+        mdb_txn_abort(v.txn);
+        return err;
+    }
+    v.check.txn = v.txn;
     v.received = INT64_MIN;
     v.arena = arena_new(ARENA_CAP);
-    v.found = mem_new(FINDINGS_KEPT * sizeof *v.found);
+    step(&v, "names", 0);
     names_load(&v);
-    records_check(&v, each, progress, arg);
+    records_check(&v, each);
+    step(&v, "names", 0);
     names_finish(&v);
     indexes_check(&v);
+    step(&v, "tree", 0);
+    tree_end_check(&v);
+    step(&v, "tails", 0);
     tails_check(&v);
+    store_run_close(&v.check.hashes);
     mdb_txn_abort(v.txn);
     *findings = v.findings;
-    found_tell(&v, finding, arg);
     verify_clear(&v);
     return *findings ? ERR_DAMAGED : 0;
 }

@@ -6,6 +6,7 @@
 
 #include "chancery/core/v1/answers.pb-c.h"
 #include "lib/err.h"
+#include "lib/merge.h"
 
 enum { BATCH_EVENTS = 64, BATCH_BYTES = 768 * 1024 };
 
@@ -74,6 +75,35 @@ void answer_refused(struct answers *a, const char *code, const char *field, cons
     refused.field = field;
     refused.text = text;
     answer(a, &refused.base);
+}
+
+/* ---- comparing ---- */
+
+const char *answer_difference(const struct answers *a, size_t i, const struct item *recorded)
+{
+    const struct answer_event *e = &a->events[i];
+    const Core__Envelope *envelope = recorded->envelope;
+    int label = envelope->handling ? (int)envelope->handling->label : 0;
+    const struct {
+        const char *field;
+        bool same;
+    } checks[] = {
+        {"type", strcmp(e->type->name, envelope->type) == 0},
+        {"stream", strcmp(e->stream, envelope->stream) == 0},
+        {"cause", envelope->cause == a->cause},
+        {"ordinal", envelope->ordinal == i},
+        {"of", envelope->of == a->n},
+        {"id", id_v8_is(envelope->id.data, envelope->cause, envelope->ordinal)},
+        {"created", envelope->created == a->received},
+        {"mode", (int)envelope->mode == a->mode},
+        {"handling", label == (e->label ? e->label : CORE__LABEL__LABEL_GREEN)},
+        {"payload", slice_equal(e->payload, recorded->payload)},
+    };
+
+    for (size_t k = 0; k < sizeof checks / sizeof *checks; k++)
+        if (!checks[k].same)
+            return checks[k].field;
+    return NULL;
 }
 
 /* ---- publishing ---- */

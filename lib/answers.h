@@ -42,6 +42,11 @@ void answer_first(struct answers *a, const ProtobufCMessage *message);
 /* RequestRefused. */
 void answer_refused(struct answers *a, const char *code, const char *field, const char *text);
 
+struct item;
+/* In what the recorded answer differs from the i-th (of those that there are): a field's name, or
+ * NULL. */
+const char *answer_difference(const struct answers *a, size_t i, const struct item *recorded);
+
 /* Publishes ordinals from `first` on in batches of at most 64 events and 768 KiB, one after the
  * other.  `done` comes once: err 0 and the positions of ordinals first .. n-1, or the refusal
  * (nothing of it and behind it recorded). */

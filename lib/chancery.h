@@ -4,7 +4,9 @@
  * Everything runs on the caller's libuv loop and thread; no call blocks but those that say so, and
  * callbacks come from the loop only, never from within a call.  The library connects, connects
  * again for ever, says Hello, repeats what was under way and goes on reading where it was: a broker
- * that is killed and started again is a pause.
+ * that is killed and started again is a pause.  One whose log was restored from an older copy gets
+ * back what the receipts in a keep_dir show missing, before anything else is published; a reader
+ * who had read more than the copy has is ended.
  *
  * Times are microseconds since 1970-01-01T00:00:00Z.  Errors are negative numbers of
  * chancery_err_code's list.
@@ -28,10 +30,16 @@ struct chancery_options {
     const char *key_file;   /* the seat's keys; refused unless mode 0600 */
     const char *log; /* name of the log meant; NULL = whichever it is (envelopes carry the one that
                         the broker named) */
-    const char *keep_dir; /* directory for unconfirmed events and receipts; NULL = nothing is kept
-                             over a restart */
+    const char *keep_dir; /* directory for unconfirmed events and receipts, made when missing, of
+                             one process at a time; NULL = nothing is kept over a restart.  The loop
+                             then waits for the disk before events are sent and results are told */
+    int64_t keep_age;     /* microseconds that a receipt is kept, by the log's time; 0 = 30 days */
+    uint64_t keep_bytes;  /* of receipts: past them the oldest go, whatever their age; 0 = 1 GiB.
+                             Together they cover the oldest copy that a log may be restored from */
     const char *software; /* shown on status pages */
     int64_t give_up;      /* microseconds after which a publish becomes unknown; 0 = never */
+    bool patient; /* publishing waits while the broker takes nothing (log.full, clock.jump), for
+                     who has nothing else to do; otherwise it is refused */
 };
 
 /* 0, or the error with a sentence in `why` (may be NULL). Does not wait for the connection. */
@@ -49,7 +57,10 @@ struct chancery_session {
     uint64_t number; /* of this session, from 1 */
 };
 
-/* Called whenever a session begins (connected, and again after each reconnection). */
+/* Called whenever a session begins (connected, and again after each reconnection).  With a keep_dir
+ * it waits until what an earlier process left there is answered, and what a restored log lost is
+ * back as far as it can be; `head` covers that: who folds the log up to it sees all events of its
+ * own. */
 void chancery_on_session(struct chancery *c,
                          void (*session)(void *arg, const struct chancery_session *s), void *arg);
 /* The current session, or NULL. */
@@ -146,7 +157,8 @@ struct chancery_read_options {
     /* All up to `head` that the seat may see has come (again after each reconnection). May be NULL.
      */
     void (*caught_up)(void *arg, uint64_t head);
-    /* Refused, or `until` was reached (err 0). The reading is gone. May be NULL. */
+    /* Refused, or `until` was reached (err 0), or log.rolled_back: the log was restored from a copy
+     * that ends before what was read. The reading is gone. May be NULL. */
     void (*ended)(void *arg, int err, const char *text);
     void *arg;
 };
@@ -205,6 +217,22 @@ int chancery_status(struct chancery *c,
                     void (*done)(void *arg, int err, const char *text, const void *status,
                                  size_t size),
                     void *arg);
+
+/* ---- receipts ---- */
+
+struct chancery_receipt { /* valid during the call */
+    const char *log;
+    struct chancery_record
+        record; /* as the log holds it: enough to publish it again, byte for byte */
+};
+
+/* Calls `each` for every receipt of a keep_dir, in the order in which they were told, until it
+ * returns nonzero; beside the process that the directory belongs to, if there is one.  Blocks.  0,
+ * ERR_NOT_FOUND, ERR_IO, or ERR_DAMAGED when some bytes are damaged: then all that can be read was
+ * handed over.  `why` (may be NULL) becomes a sentence. */
+int chancery_receipts_each(const char *keep_dir,
+                           int (*each)(void *arg, const struct chancery_receipt *receipt),
+                           void *arg, char why[256]);
 
 /* ---- errors ---- */
 

@@ -229,13 +229,44 @@ static void greet(struct chancery *c)
     say_hello(c);
 }
 
-static void on_welcome(struct chancery *c, const Core__Frame *f)
+void client_tell_session(struct chancery *c)
 {
-    const Core__Welcome *w = f->welcome;
-
-    if (f->ref != c->hello || c->welcome)
+    if (!c->welcome || c->told || !publishing_settled(c))
         return;
-    c->welcome = true;
+    c->told = true;
+    if (c->on_session)
+        c->on_session(c->on_session_arg, &c->session);
+}
+
+static void take_ancestors(struct chancery *c, const Core__Welcome *w)
+{
+    c->n_ancestors = w->n_predecessors;
+    c->returning = w->returning;
+    c->ancestors = mem_grow(c->ancestors, w->n_predecessors * sizeof *c->ancestors);
+    for (size_t i = 0; i < w->n_predecessors; i++) {
+        c->ancestors[i].position = w->predecessors[i]->position;
+        snprintf(c->ancestors[i].log, sizeof c->ancestors[i].log, "%s", w->predecessors[i]->log);
+    }
+}
+
+/* Up to where the log of the last session and that of this one are the same. */
+static uint64_t common_with(const struct chancery *c, const Core__Welcome *w)
+{
+    uint64_t common = 0;
+
+    if (c->session.number == 0)
+        return UINT64_MAX;
+    if (strcmp(c->session_log, w->log) == 0)
+        return w->head;
+    for (size_t i = 0; i < w->n_predecessors; i++)
+        if (strcmp(c->session_log, w->predecessors[i]->log) == 0)
+            common = w->predecessors[i]->position;
+    return common;
+}
+
+static void take_session(struct chancery *c, const Core__Welcome *w)
+{
+    take_ancestors(c, w);
     snprintf(c->session_log, sizeof c->session_log, "%s", w->log);
     snprintf(c->session_seat, sizeof c->session_seat, "%s", w->seat);
     snprintf(c->session_office, sizeof c->session_office, "%s", w->office);
@@ -245,13 +276,29 @@ static void on_welcome(struct chancery *c, const Core__Frame *f)
                                            .head = w->head,
                                            .mode = (int)w->mode,
                                            .number = c->session.number + 1};
+}
+
+static void on_welcome(struct chancery *c, const Core__Frame *f)
+{
+    const Core__Welcome *w = f->welcome;
+
+    if (f->ref != c->hello || c->welcome)
+        return;
+    uint64_t common = common_with(c, w);
+    bool same_log = strcmp(c->session_log, w->log) == 0;
+    c->welcome = true;
+    c->told = false;
+    take_session(c, w);
+    if (!same_log && c->session.number > 1)
+        tails_forget(&c->publishing);
     publishing_resume(c);
     requests_resume(c);
-    readings_resume(c);
+    readings_resume(c, common, same_log);
+    if (c->closing)
+        return;
     asking_resume(c);
     parts_resume(c);
-    if (c->on_session)
-        c->on_session(c->on_session_arg, &c->session);
+    client_tell_session(c);
 }
 
 static void on_forgotten(struct chancery *c, const Core__Frame *f)
@@ -432,6 +479,8 @@ static void on_soon(uv_idle_t *idle)
     if (!c->closing)
         publishing_turn(c);
     if (!c->closing)
+        client_tell_session(c);
+    if (!c->closing)
         parts_turn(c);
 }
 
@@ -469,6 +518,7 @@ static void on_tick(uv_timer_t *timer)
         publishing_tick(c);
     if (c->closing)
         return;
+    checkpoint_tick(c);
     if (++c->silent > SILENT_MOST) {
         log_warn("client: silence, connecting again endpoint=%s", c->endpoint);
         c->silent = 0;
@@ -522,6 +572,7 @@ static void client_free(struct chancery *c)
     mem_free(c->endpoint);
     mem_free(c->log);
     mem_free(c->software);
+    mem_free(c->ancestors);
     mem_free(c);
 }
 
@@ -538,9 +589,10 @@ int chancery_open(struct chancery **out, struct uv_loop_s *loop,
     c->log = mem_str(options->log);
     c->software = mem_str(options->software ? options->software : "");
     c->give_up = options->give_up > 0 ? (uint64_t)(options->give_up + 999) / 1000 : 0;
+    c->patient = options->patient;
     c->arena = arena_new(ARENA_CAP);
     if (rc == 0)
-        rc = publishing_open(c, options->keep_dir, &text);
+        rc = publishing_open(c, options, &text);
     if (rc == 0) {
         c->context = zmq_ctx_new();
         rc = c->context ? connect_socket(c) : ERR_IO;

@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "chancery/core/v1/frames.pb-c.h"
-#include "lib/chancery.h"
+#include "lib/client_batch.h"
 #include "lib/keep.h"
 #include "lib/sign.h"
 #include "lib/zsock.h"
@@ -39,19 +39,24 @@ struct tail { /* where this seat stands in a stream, what is signed and under wa
     struct hash envelope_hash;
 };
 
-struct batches {
-    struct batch *first, **end;
-};
-
 struct publishing {
-    struct batches waiting; /* not sent yet */
-    struct batches flight;  /* sent, not answered */
-    struct batches again;   /* refused because of others: signed and sent again */
+    struct batches waiting;  /* not sent yet */
+    struct batches flight;   /* sent, not answered */
+    struct batches again;    /* refused because of others: signed and sent again */
+    struct batches answered; /* to be told in the next turn */
     size_t flight_n, flight_bytes, bytes;
     bool draining;  /* an order was broken: nothing is sent until all in flight is answered */
     uint64_t pause; /* nothing is sent before, ms of the loop's clock; 0 = now */
     struct tail *tails;
     struct keep *keep;
+    struct returning *returning; /* what a restored log lost goes first; NULL = nothing */
+    size_t left;                 /* batches of an earlier process, not told yet */
+    bool head_asked;             /* for a checkpoint */
+};
+
+struct ancestor { /* a log that the session's goes on from */
+    char log[129];
+    uint64_t position; /* last one taken over */
 };
 
 struct chancery {
@@ -67,6 +72,7 @@ struct chancery {
     uint8_t server_key[KEY_SIZE];
     struct seat_key key;
     uint64_t give_up; /* ms; 0 = never */
+    bool patient;
 
     void *context;
     struct zsock *socket;
@@ -75,12 +81,16 @@ struct chancery {
     uint64_t last_ref;
 
     bool welcome;   /* a session is on */
+    bool told;      /* and the caller knows */
     uint64_t hello; /* ref of the last Hello */
     uint64_t hello_at, hello_wait;
     uint64_t ping_at;
     unsigned silent; /* ticks since a frame came */
     struct chancery_session session;
     char session_log[129], session_seat[65], session_office[130];
+    struct ancestor *ancestors; /* oldest first */
+    size_t n_ancestors;
+    bool returning; /* the broker takes envelopes that were made for them */
     void (*on_session)(void *arg, const struct chancery_session *s);
     void *on_session_arg;
 
@@ -101,6 +111,8 @@ void client_send(struct chancery *c, const Core__Frame *frame);
 void client_send_packed(struct chancery *c, struct slice frame);
 /* Room for more: nothing waits to be sent. */
 bool client_idle(const struct chancery *c);
+/* Tells the caller of the session, once nothing is left to be done before. */
+void client_tell_session(struct chancery *c);
 /* Lets the loop come round at once: what waits is handed over and sent then. */
 void client_soon(struct chancery *c);
 
@@ -110,17 +122,47 @@ void request_free(struct request *q);
 
 /* ---- publishing ---- */
 
-int publishing_open(struct chancery *c, const char *keep_dir, struct buf *why);
+int publishing_open(struct chancery *c, const struct chancery_options *options, struct buf *why);
+/* The tail of its stream is refused: so is the first batch, which asked for it. */
+void publishing_no_tail(struct chancery *c, const char *stream, int err,
+                        const Core__Refused *refused);
 void publishing_resume(struct chancery *c);
 void publishing_turn(struct chancery *c); /* sends what waits, as far as it may */
 void publishing_tick(struct chancery *c);
 bool publishing_recorded(struct chancery *c, const Core__Frame *f);
 bool publishing_refused(struct chancery *c, const Core__Frame *f);
 void publishing_close(struct chancery *c); /* all that is under way becomes unknown */
+void flight_take(struct publishing *p, struct batch *b);
+bool publishing_room(const struct publishing *p, size_t bytes); /* in the window */
+void publishing_send(struct chancery *c, struct batch *b);
+/* What earlier processes left, and what the log lost, is answered and told. */
+bool publishing_settled(const struct chancery *c);
+/* Asks for a checkpoint when receipts wait for one to be dropped. */
+void checkpoint_tick(struct chancery *c);
+
+/* Opens the keep; what it holds waits, first of all. */
+int kept_open(struct chancery *c, const struct chancery_options *options, struct buf *why);
+
+/* ---- what a restored log lost ---- */
+
+void return_begin(struct chancery *c); /* with a session */
+void return_turn(struct chancery *c);
+void return_recorded(struct chancery *c, const struct batch *b);
+void return_refused(struct chancery *c, const struct batch *b, const Core__Refused *r);
+void return_close(struct chancery *c);
+
+/* ---- signing ---- */
+
+struct tail *tail_of(struct publishing *p, const char *stream);
+/* True when the tails of all its streams are known; asks for those that are not. */
+bool tails_known(struct chancery *c, const struct batch *b);
+void tails_forget(struct publishing *p);
+void sign_batch(struct chancery *c, struct batch *b);
 
 /* ---- readings ---- */
 
-void readings_resume(struct chancery *c);
+/* Reads on; who was further than what this log has in common with the last session's is ended. */
+void readings_resume(struct chancery *c, uint64_t common, bool same_log);
 void readings_turn(struct chancery *c); /* hands over what was held */
 void readings_deliver(struct chancery *c, const Core__Frame *f);
 void readings_caught_up(struct chancery *c, const Core__Frame *f);

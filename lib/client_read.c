@@ -5,6 +5,9 @@
  * over waits in a queue that the credit bounds: credit is renewed for what was handed over only. A
  * new session reads on from `wanted` with what is left of the window, so nothing comes twice.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "lib/client.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -29,6 +32,7 @@ struct chancery_reading {
     size_t n_streams, n_types;
     uint64_t ref;    /* of this session; 0 = not asked yet */
     uint64_t wanted; /* the next position to take */
+    uint64_t taken;  /* the last one taken; 0 = none */
     struct item *first, **end;
     uint32_t held_events;
     uint64_t held_bytes; /* in the queue */
@@ -136,9 +140,36 @@ static void reading_ask(struct chancery_reading *r)
     client_send(r->client, &frame);
 }
 
-void readings_resume(struct chancery *c)
+static void hand_error(struct chancery_reading *r, int err, const char *text)
 {
-    for (struct chancery_reading *r = c->readings; r; r = r->next)
+    reading_end(r);
+    if (r->options.ended)
+        r->options.ended(r->options.arg, err, text);
+}
+
+/* A reader who took what the log has no more, or who waits behind it, would miss what has its
+ * positions now. */
+static bool is_ahead(const struct chancery_reading *r, uint64_t common, bool same_log)
+{
+    return (same_log ? r->taken : r->wanted - 1) > common;
+}
+
+void readings_resume(struct chancery *c, uint64_t common, bool same_log)
+{
+    char text[128];
+    struct chancery_reading *r = c->readings;
+
+    snprintf(text, sizeof text,
+             "the log was restored from an older copy, which ends at position %" PRIu64
+             "; read again from there",
+             common);
+    while (r && !c->closing) {
+        bool ahead = is_ahead(r, common, same_log);
+        if (ahead)
+            hand_error(r, ERR_ROLLED_BACK, text);
+        r = ahead ? c->readings : r->next; /* a callback may end any reading */
+    }
+    for (r = c->closing ? NULL : c->readings; r; r = r->next)
         reading_ask(r);
 }
 
@@ -248,6 +279,7 @@ static void take_record(struct chancery_reading *r, const Core__Record *rec)
     if (rec->position < r->wanted)
         return;
     r->wanted = rec->position + 1;
+    r->taken = rec->position;
     if (!r->held && !r->first) {
         hand_over(r, &(struct chancery_record){.position = rec->position,
                                                .received = rec->received,
@@ -299,9 +331,7 @@ bool readings_refused(struct chancery *c, const Core__Frame *f)
 
     if (!r)
         return false;
-    reading_end(r);
-    if (r->options.ended)
-        r->options.ended(r->options.arg, err_of_code(f->refused->code), f->refused->text);
+    hand_error(r, err_of_code(f->refused->code), f->refused->text);
     return true;
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "lib/err.h"
+#include "lib/man.h"
 #include "lib/mem.h"
 #include "lib/scan.h"
 
@@ -533,4 +534,62 @@ void conf_clear(const struct conf_key keys[], const char *section, void *target)
             mem_free(*text);
             *text = NULL;
         }
+}
+
+/* The manual */
+
+static const char *value_name(enum conf_type type)
+{
+    static const char *const names[] = {
+        [CONF_STRING] = "text", [CONF_NUMBER] = "number", [CONF_SECONDS] = "duration",
+        [CONF_SIZE] = "size",   [CONF_BOOL] = "yes|no",
+    };
+
+    return names[type];
+}
+
+static void man_bounds(const struct conf_key *k, FILE *out)
+{
+    char least[32], most[32];
+
+    if (k->type == CONF_STRING || k->type == CONF_BOOL)
+        return;
+    number_text(least, k->least, units_of(k->type));
+    number_text(most, k->most, units_of(k->type));
+    if (k->most == INT64_MAX)
+        fprintf(out, " At least %s.", least);
+    else
+        fprintf(out, " From %s to %s.", least, most);
+}
+
+static void man_key(const struct conf_key *k, FILE *out)
+{
+    fputs("\n*", out);
+    man_text(k->name, out);
+    fprintf(out, "* = _%s_\n\t", value_name(k->type));
+    man_text(k->help, out);
+    fputc('.', out);
+    man_bounds(k, out);
+    if (k->fallback && strcmp(k->fallback, "!") == 0) {
+        fputs(" Must be stated.", out);
+    } else if (k->fallback) {
+        fputs(" Default: ", out);
+        man_text(k->fallback, out);
+        fputc('.', out);
+    }
+    fputc('\n', out);
+}
+
+void conf_man(const struct conf_key keys[], const char *begun, FILE *out)
+{
+    const char *section = begun;
+
+    for (const struct conf_key *k = keys; k->name; k++) {
+        if (!section || strcmp(section, k->section) != 0) {
+            section = k->section;
+            fprintf(out, "\n## [%.*s%s]\n", (int)strcspn(section, "*"), section,
+                    is_family(section) ? "NAME" : "");
+        }
+        man_key(k, out);
+    }
 }

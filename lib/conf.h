@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lib/slice.h"
 
@@ -29,6 +30,7 @@ struct conf_key {        /* a table ends with a row without a name */
     size_t offset;        /* in the target; for a family, in what `conf_family` gives */
     const char *fallback; /* as it would be written; NULL = none needed, "!" = must be stated */
     int64_t least, most;  /* of a string: its size in bytes, when `most` is not 0 */
+    const char *help;     /* for people: a sentence of chancery.conf(5), without its full stop */
 };
 
 /* Called at the first key of a section of a family: returns the target for its settings ("rule un"
@@ -55,6 +57,10 @@ int conf_parse_tables(const char *file, struct slice text, const struct conf_tab
 
 /* The bytes of a file of settings, at most 1 MiB: 0 or ERR_IO with a sentence in `why`. */
 int conf_load(const char *file, struct buf *text, struct buf *why);
+/* What the manual says of the table's settings, as scdoc takes it: a heading a section, but for
+ * `begun` (its heading stands already; NULL = none), then its keys. */
+void conf_man(const struct conf_key keys[], const char *begun, FILE *out);
+
 /* Frees the strings that the table names in `section`, as the table spells it ("alert", "rule *"),
  * and sets them to NULL. */
 void conf_clear(const struct conf_key keys[], const char *section, void *target);

@@ -405,8 +405,6 @@ static int check_envelope(const Core__Envelope *e, char where[128])
 
 static int check_signed(const Core__SignedEvent *s, char where[128])
 {
-    struct hash root;
-
     if (s->envelope.len == 0)
         return fault(where, ERR_MALFORMED, "envelope");
     if (s->envelope.len > ENVELOPE_MOST)
@@ -421,7 +419,7 @@ static int check_signed(const Core__SignedEvent *s, char where[128])
         return fault(where, ERR_MALFORMED, "tree_size");
     if (s->leaf_index >= s->tree_size)
         return fault(where, ERR_MALFORMED, "leaf_index");
-    return sign_event_root(s, &root) ? 0 : fault(where, ERR_MALFORMED, "path");
+    return sign_path_fits(s) ? 0 : fault(where, ERR_MALFORMED, "path");
 }
 
 int event_open_head(struct event *out, struct slice event, struct arena *arena, char where[128])
@@ -442,8 +440,22 @@ int event_open_head(struct event *out, struct slice event, struct arena *arena, 
         rc = check_envelope(e.envelope, where);
     if (rc != 0)
         return rc;
-    hash_sha256(&e.envelope_hash, bytes);
     *out = e;
+    return 0;
+}
+
+int event_add_payload(struct event *e, struct slice payload, char where[128])
+{
+    const Core__SignedEvent *s = e->signed_event;
+    struct hash h;
+
+    if (payload.size != e->envelope->payload_size)
+        return fault(where, ERR_PAYLOAD, "payload_size");
+    hash_sha256(&h, payload);
+    if (memcmp(h.bytes, e->envelope->payload_hash.data, HASH_SIZE) != 0)
+        return fault(where, ERR_PAYLOAD, "payload_hash");
+    hash_sha256(&e->envelope_hash, slice_of(s->envelope.data, s->envelope.len));
+    e->payload = payload;
     return 0;
 }
 
@@ -451,19 +463,13 @@ int event_open(struct event *out, struct slice event, struct slice payload, stru
                char where[128])
 {
     struct event e;
-    struct hash h;
     int rc = event_open_head(&e, event, arena, where);
 
-    if (rc != 0)
-        return rc;
-    if (payload.size != e.envelope->payload_size)
-        return fault(where, ERR_PAYLOAD, "payload_size");
-    hash_sha256(&h, payload);
-    if (memcmp(h.bytes, e.envelope->payload_hash.data, HASH_SIZE) != 0)
-        return fault(where, ERR_PAYLOAD, "payload_hash");
-    e.payload = payload;
-    *out = e;
-    return 0;
+    if (rc == 0)
+        rc = event_add_payload(&e, payload, where);
+    if (rc == 0)
+        *out = e;
+    return rc;
 }
 
 static void put_big_endian(uint8_t *out, size_t size, uint64_t v)
@@ -483,12 +489,20 @@ static uint64_t get_big_endian(const uint8_t *in, size_t size)
 
 void id_v7(uint8_t id[ID_SIZE], int64_t now)
 {
+    uint8_t random[ID_RANDOM];
+
+    randombytes_buf(random, sizeof random);
+    id_v7_of(id, now, random);
+}
+
+void id_v7_of(uint8_t id[ID_SIZE], int64_t now, const uint8_t random[ID_RANDOM])
+{
     /* RFC 9562 section 6.2, method 3: the microsecond in 12 bits, so that ids ascend */
     uint64_t fraction = (uint64_t)(now % 1000) * 4096 / 1000;
 
     put_big_endian(id, 6, (uint64_t)(now / 1000));
     put_big_endian(id + 6, 2, 0x7000 | fraction);
-    randombytes_buf(id + 8, 8);
+    memcpy(id + 8, random, ID_RANDOM);
     id[8] = (uint8_t)(0x80 | (id[8] & 0x3f));
 }
 

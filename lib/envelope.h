@@ -9,6 +9,7 @@
 
 enum {
     ID_SIZE = 16,
+    ID_RANDOM = 8,
     PAYLOAD_MOST = 512 * 1024,
     ENVELOPE_MOST = 64 * 1024,
     FRAME_MOST = 1024 * 1024,
@@ -40,7 +41,7 @@ struct event {
     struct slice payload; /* empty where none was given */
     const Core__SignedEvent *signed_event;
     const Core__Envelope *envelope;
-    struct hash envelope_hash; /* SHA-256 of the envelope's bytes */
+    struct hash envelope_hash; /* SHA-256 of the envelope's bytes; zero from event_open_head */
 };
 
 /* Scans, unpacks and checks what can be checked without registry and log: bounds, identifiers,
@@ -49,11 +50,15 @@ struct event {
  * itself is not verified. */
 int event_open(struct event *out, struct slice event, struct slice payload, struct arena *arena,
                char where[128]);
-/* The same without the check of payload bytes (a log read for its heads). */
+/* The same without payload and without hashing anything (a log read for its heads). */
 int event_open_head(struct event *out, struct slice event, struct arena *arena, char where[128]);
+/* What event_open_head left out, in memory of its own only: any thread. */
+int event_add_payload(struct event *e, struct slice payload, char where[128]);
 
 /* RFC 9562 section 5.7: `now` microseconds UTC. Random bits from libsodium. */
 void id_v7(uint8_t id[ID_SIZE], int64_t now);
+/* The same with the caller's random bits, for who makes many and draws them at once. */
+void id_v7_of(uint8_t id[ID_SIZE], int64_t now, const uint8_t random[ID_RANDOM]);
 /* Microseconds of a UUIDv7 (whole milliseconds), or -1 where it is none. */
 int64_t id_v7_time(const uint8_t id[ID_SIZE]);
 /* RFC 9562 section 5.8: of a worker's answer. 48 bits of the cause's position, version 8, 12 bits

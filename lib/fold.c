@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fold.c - the pure half of a worker's life: rows found by type, states folded, inputs decided */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "chancery/core/v1/answers.pb-c.h"
@@ -200,9 +201,14 @@ static void failed_drop(struct fold *f, uint64_t position)
     }
 }
 
-/* A retry that fails again leaves the input where it was. */
-static void fold_retry(struct fold *f, const struct item *request, enum fold_mode mode,
-                       struct answers *out)
+static bool is_retry(const struct fold *f, const struct item *input)
+{
+    return strcmp(input->envelope->type, core__retry_input__descriptor.name) == 0 &&
+           is_request_stream(f->worker, input->envelope->stream);
+}
+
+/* The input that a RetryInput asks for; NULL when none waits there. */
+static const struct failed *retried(const struct fold *f, const struct item *request)
 {
     struct arena *arena = arena_new(4096);
     char where[128];
@@ -211,7 +217,16 @@ static void fold_retry(struct fold *f, const struct item *request, enum fold_mod
         (void *)scan_unpack(&core__retry_input__descriptor, request->payload, arena, &err, where);
     const struct failed *failed = retry ? failed_find(f, retry->input) : NULL;
 
-    if (failed && mode != FOLD_FAILED) {
+    arena_free(arena);
+    return failed;
+}
+
+static void fold_retry(struct fold *f, const struct item *request, enum fold_mode mode,
+                       struct answers *out)
+{
+    const struct failed *failed = retried(f, request);
+
+    if (failed) {
         struct item *input = item_copy(failed->input);
         failed_drop(f, input->position);
         fold_item(f, input, request->position, request->received, mode == FOLD_DECIDE, out);
@@ -222,20 +237,60 @@ static void fold_retry(struct fold *f, const struct item *request, enum fold_mod
                        "no input at this position waits for a retry; see `chancery worker ls`");
         adopt_rules(f, out);
     }
-    arena_free(arena);
 }
 
 void fold_input(struct fold *f, const struct item *input, enum fold_mode mode, struct answers *out)
 {
-    bool retry = strcmp(input->envelope->type, core__retry_input__descriptor.name) == 0 &&
-                 is_request_stream(f->worker, input->envelope->stream);
-
-    if (retry)
+    if (is_retry(f, input))
         fold_retry(f, input, mode, out);
-    else if (mode == FOLD_FAILED)
-        failed_add(f, input);
     else
         fold_item(f, input, input->position, input->received, mode == FOLD_DECIDE, out);
+}
+
+static void answer_failed(const struct item *input, const struct item *cause, uint32_t deaths,
+                          struct answers *out)
+{
+    Core__WorkerFailed failed = CORE__WORKER_FAILED__INIT;
+    char text[256];
+
+    snprintf(text, sizeof text,
+             "this input ended the worker's process %" PRIu32 " times and is set aside; have the "
+             "worker mended, then `chancery worker retry %" PRIu64 "`",
+             deaths, input->position);
+    failed.input = input->position;
+    failed.type = input->envelope->type;
+    failed.deaths = deaths;
+    failed.text = text;
+    answers_begin(out, cause->position, cause->received, (int)cause->envelope->mode);
+    answer(out, &failed.base);
+}
+
+/* A retry is not kept: the input that it asked for stays where it was. */
+void fold_failed(struct fold *f, const struct item *input, uint32_t deaths, struct answers *out)
+{
+    const struct failed *before = is_retry(f, input) ? retried(f, input) : NULL;
+
+    if (out)
+        answer_failed(before ? before->input : input, input, deaths, out);
+    if (!is_retry(f, input))
+        failed_add(f, input);
+}
+
+bool fold_is_failed(const struct item *const *own, size_t n)
+{
+    return n == 1 && strcmp(own[0]->envelope->type, core__worker_failed__descriptor.name) == 0;
+}
+
+uint64_t fold_failed_behind(const struct fold *f, uint64_t after)
+{
+    uint64_t first = 0;
+
+    for (const struct failed *failed = f->failed; failed; failed = failed->next) {
+        uint64_t position = failed->input->position;
+        if (position > after && (!first || position < first))
+            first = position;
+    }
+    return first;
 }
 
 void fold_own(struct fold *f, const struct item *own)
@@ -286,4 +341,5 @@ void fold_question(const struct fold *f, const char *type, struct slice payload,
         question->reply(f->state, body, out);
     else
         answer_refused(out, "bytes.malformed", where, "the question is not well-formed");
+    assert(out->n == 1);
 }

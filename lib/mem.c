@@ -72,7 +72,7 @@ struct block {
 struct arena {
     ProtobufCAllocator allocator;
     struct block *first, *last;
-    size_t cap, taken;
+    size_t cap, taken, held;
 };
 
 enum { BLOCK_SIZE = 16 * 1024 };
@@ -87,21 +87,33 @@ static void allocator_free(void *arena, void *p)
     (void)arena, (void)p;
 }
 
-static struct block *block_new(size_t size)
+static struct block *block_new(struct arena *a, size_t size)
 {
     struct block *b = mem_check(malloc(sizeof *b + size));
 
     *b = (struct block){.size = size};
+    a->held += sizeof *b + size;
     return b;
+}
+
+struct arena *arena_new_for(size_t size, size_t cap)
+{
+    struct arena *a = mem_new(sizeof *a);
+
+    *a = (struct arena){
+        .allocator = {allocator_alloc, allocator_free, a}, .cap = cap, .held = sizeof *a};
+    a->first = a->last = block_new(a, size);
+    return a;
 }
 
 struct arena *arena_new(size_t cap)
 {
-    struct arena *a = mem_new(sizeof *a);
+    return arena_new_for(BLOCK_SIZE, cap);
+}
 
-    *a = (struct arena){.allocator = {allocator_alloc, allocator_free, a}, .cap = cap};
-    a->first = a->last = block_new(BLOCK_SIZE);
-    return a;
+size_t arena_held(const struct arena *a)
+{
+    return a->held;
 }
 
 static void arena_drop(struct block *b)
@@ -128,6 +140,7 @@ void arena_reset(struct arena *a)
     a->first->next = NULL;
     a->first->used = 0;
     a->taken = 0;
+    a->held = sizeof *a + sizeof *a->first + a->first->size;
 }
 
 void *arena_take(struct arena *a, size_t size)
@@ -138,7 +151,7 @@ void *arena_take(struct arena *a, size_t size)
         return NULL;
     size_t need = (size + align - 1) / align * align;
     if (need > a->last->size - a->last->used) {
-        a->last->next = block_new(need > BLOCK_SIZE ? need : BLOCK_SIZE);
+        a->last->next = block_new(a, need > BLOCK_SIZE ? need : BLOCK_SIZE);
         a->last = a->last->next;
     }
     void *p = (uint8_t *)a->last->data + a->last->used;

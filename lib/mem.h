@@ -21,8 +21,10 @@ char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 struct arena;
 
 struct arena *arena_new(size_t cap); /* bytes that may be taken between two resets */
-void arena_free(struct arena *a);    /* NULL is fine */
-void arena_reset(struct arena *a);   /* all that was taken is invalid; a first block is kept */
+struct arena *arena_new_for(size_t size, size_t cap); /* for something of about that size */
+void arena_free(struct arena *a);                     /* NULL is fine */
+size_t arena_held(const struct arena *a);             /* bytes of memory that it takes itself */
+void arena_reset(struct arena *a); /* all that was taken is invalid; a first block is kept */
 void *arena_take(struct arena *a,
                  size_t size); /* zeroed, aligned for anything; NULL past the cap */
 

@@ -3,21 +3,27 @@
 
 #include "lib/envelope.h"
 
-enum { ITEM_ARENA = 1024 * 1024 };
+enum {
+    ITEM_ARENA = 1024 * 1024,
+    HELD_MOST = 32 * 1024 * 1024, /* bytes of a queue */
+};
 
 struct queue {
-    struct item *first, **last;
+    struct item *first, *last;
+    size_t held;
 };
 
 struct merge {
     struct queue inputs, own;
-    const struct item **answers; /* what merge_peek shows */
-    size_t n, capacity, held;
+    const struct item **answers; /* to the first input, as far as they were looked at */
+    size_t n, capacity;
 };
 
 struct item *item_new(uint64_t position, int64_t received, struct slice event, struct slice payload)
 {
-    struct arena *arena = arena_new(ITEM_ARENA + event.size * 16 + payload.size);
+    /* the bytes, and the event and its envelope taken apart */
+    size_t about = payload.size + 4 * event.size + 1024;
+    struct arena *arena = arena_new_for(about, ITEM_ARENA + event.size * 16 + payload.size);
     struct item *item = arena_take(arena, sizeof *item);
     uint8_t *bytes = arena_take(arena, event.size + payload.size);
     struct event opened;
@@ -44,37 +50,29 @@ void item_free(struct item *item)
         arena_free(item->arena);
 }
 
-static size_t item_size(const struct item *item)
+static void queue_put(struct queue *q, struct item **item)
 {
-    return sizeof *item + item->payload.size + 1024; /* an envelope unpacked is about 1 KiB */
-}
-
-static void queue_put(struct merge *m, struct queue *q, struct item **item)
-{
-    *q->last = *item;
-    q->last = &(*item)->next;
-    m->held += item_size(*item);
+    if (q->first)
+        q->last->next = *item;
+    else
+        q->first = *item;
+    q->last = *item;
+    q->held += arena_held((*item)->arena);
     *item = NULL;
 }
 
-static void queue_drop(struct merge *m, struct queue *q)
+static void queue_drop(struct queue *q)
 {
     struct item *item = q->first;
 
     q->first = item->next;
-    if (!q->first)
-        q->last = &q->first;
-    m->held -= item_size(item);
+    q->held -= arena_held(item->arena);
     item_free(item);
 }
 
 struct merge *merge_new(void)
 {
-    struct merge *m = mem_new(sizeof *m);
-
-    m->inputs.last = &m->inputs.first;
-    m->own.last = &m->own.first;
-    return m;
+    return mem_new(sizeof(struct merge));
 }
 
 void merge_free(struct merge *m)
@@ -82,9 +80,9 @@ void merge_free(struct merge *m)
     if (!m)
         return;
     while (m->inputs.first)
-        queue_drop(m, &m->inputs);
+        queue_drop(&m->inputs);
     while (m->own.first)
-        queue_drop(m, &m->own);
+        queue_drop(&m->own);
     mem_free(m->answers);
     mem_free(m);
 }
@@ -92,17 +90,34 @@ void merge_free(struct merge *m)
 void merge_input(struct merge *m, struct item **input, bool answered)
 {
     (*input)->answered = answered;
-    queue_put(m, &m->inputs, input);
+    queue_put(&m->inputs, input);
 }
 
 void merge_own(struct merge *m, struct item **own)
 {
-    queue_put(m, &m->own, own);
+    queue_put(&m->own, own);
 }
 
-size_t merge_held(const struct merge *m)
+bool merge_empty(const struct merge *m)
 {
-    return m->held;
+    return !m->inputs.first && !m->own.first;
+}
+
+bool merge_input_waits(const struct merge *m)
+{
+    return m->inputs.first != NULL;
+}
+
+bool merge_wants_input(const struct merge *m)
+{
+    return m->inputs.held < HELD_MOST;
+}
+
+/* However many they are, the first input goes on only when all of its answers are there. */
+bool merge_wants_own(const struct merge *m)
+{
+    return m->own.held < HELD_MOST ||
+           (m->inputs.first && m->own.last->envelope->cause == m->inputs.first->position);
 }
 
 static void show(struct merge *m, const struct item *own)
@@ -121,6 +136,15 @@ static bool orphaned(const struct item *own, const struct item *input)
                    (!input->answered && own->envelope->cause == input->position));
 }
 
+/* Answers that were shown before are not looked at again. */
+static void show_more(struct merge *m, const struct item *input)
+{
+    const struct item *own = m->n ? m->answers[m->n - 1]->next : m->own.first;
+
+    for (; own && own->envelope->cause == input->position; own = own->next)
+        show(m, own);
+}
+
 static enum merge_state judge(struct merge *m, const struct item *input)
 {
     const struct item *own = m->own.first;
@@ -128,23 +152,24 @@ static enum merge_state judge(struct merge *m, const struct item *input)
     if (!input)
         return MERGE_NOTHING;
     if (orphaned(own, input)) {
+        m->n = 0;
         show(m, own);
         return MERGE_ORPHAN;
     }
     if (!input->answered)
         return MERGE_PLAIN;
-    for (; own && own->envelope->cause == input->position; own = own->next)
-        show(m, own);
+    show_more(m, input);
     if (m->n && m->n == m->answers[0]->envelope->of)
         return MERGE_ANSWERED;
-    return own ? MERGE_SKIPPED : MERGE_PART;
+    const struct item *behind = m->n ? m->answers[m->n - 1]->next : own;
+    return behind ? MERGE_SKIPPED : MERGE_PART;
 }
 
 enum merge_state merge_peek(struct merge *m, const struct item **input,
                             const struct item *const **own, size_t *n)
 {
-    m->n = 0;
     enum merge_state state = judge(m, m->inputs.first);
+
     *input = m->inputs.first;
     *own = m->answers;
     *n = m->n;
@@ -155,11 +180,12 @@ void merge_pop(struct merge *m)
 {
     const struct item *input = m->inputs.first;
 
+    m->n = 0;
     if (orphaned(m->own.first, input)) {
-        queue_drop(m, &m->own);
+        queue_drop(&m->own);
         return;
     }
     while (m->own.first && m->own.first->envelope->cause == input->position)
-        queue_drop(m, &m->own);
-    queue_drop(m, &m->inputs);
+        queue_drop(&m->own);
+    queue_drop(&m->inputs);
 }

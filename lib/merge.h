@@ -34,7 +34,12 @@ void merge_free(struct merge *m);
 /* Takes the item over. Inputs come in order of position, own events in order of theirs. */
 void merge_input(struct merge *m, struct item **input, bool answered);
 void merge_own(struct merge *m, struct item **own);
-size_t merge_held(const struct merge *m); /* bytes of what is held */
+bool merge_empty(const struct merge *m);
+bool merge_input_waits(const struct merge *m);
+/* What is held is bounded: there is room for another one, or nothing goes on without it. One of the
+ * two holds, or merge_peek shows what can be taken. */
+bool merge_wants_input(const struct merge *m);
+bool merge_wants_own(const struct merge *m);
 
 enum merge_state {
     MERGE_NOTHING,  /* no input waits (answers may: their input is still to come) */

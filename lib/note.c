@@ -215,13 +215,20 @@ static bool parse_body(struct checkpoint *c, struct slice text)
     return c->size > 0 || hash_equal(&c->root, &empty);
 }
 
+static bool note_open(struct slice note, struct checkpoint *stated, struct slice *text,
+                      struct slice *lines)
+{
+    *stated = (struct checkpoint){0};
+    return note_split(note, text, lines) && parse_body(stated, *text);
+}
+
 int checkpoint_open(struct checkpoint *c, struct slice note, const char *name,
                     const uint8_t public_key[KEY_SIZE])
 {
-    struct checkpoint parsed = {0};
+    struct checkpoint parsed;
     struct slice text, lines;
 
-    if (!note_split(note, &text, &lines) || !parse_body(&parsed, text))
+    if (!note_open(note, &parsed, &text, &lines))
         return ERR_MALFORMED;
     int rc = check_signatures(lines, text, name, public_key);
     if (rc == 0 && strcmp(parsed.origin, name) != 0)
@@ -229,4 +236,15 @@ int checkpoint_open(struct checkpoint *c, struct slice note, const char *name,
     if (rc == 0)
         *c = parsed;
     return rc;
+}
+
+int checkpoint_stated(struct checkpoint *c, struct slice note)
+{
+    struct checkpoint parsed;
+    struct slice text, lines;
+
+    if (!note_open(note, &parsed, &text, &lines))
+        return ERR_MALFORMED;
+    *c = parsed;
+    return 0;
 }

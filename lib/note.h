@@ -29,3 +29,5 @@ void checkpoint_sign(struct buf *out, const struct checkpoint *c, const uint8_t 
 /* 0, ERR_MALFORMED, or ERR_SIGNATURE (no or a bad signature of that key, or another origin). */
 int checkpoint_open(struct checkpoint *c, struct slice note, const char *name,
                     const uint8_t public_key[KEY_SIZE]);
+/* What the note states, for who has not the key: its signatures are not checked. */
+int checkpoint_stated(struct checkpoint *c, struct slice note);

@@ -2,6 +2,7 @@
 #include "lib/pipe.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "lib/err.h"
@@ -95,4 +96,31 @@ int pipe_next(struct slice collected, struct pipe_message *out, size_t *used)
     *out = (struct pipe_message){collected.data[0], {collected.data + PIPE_HEAD, size}};
     *used = PIPE_HEAD + size;
     return 1;
+}
+
+static const struct pipe_death deaths[] = {
+    {SIGSYS, "list.forbidden",
+     "the parser asked for something that it may not do, and its sandbox ended it (SIGSYS): take "
+     "the file for an attack, keep it and report it"},
+    {SIGXCPU, "list.limit",
+     "reading the file took more processor time than allowed (SIGXCPU): this is not the list; "
+     "look at it"},
+    {SIGKILL, "list.limit",
+     "the parser was killed (SIGKILL) for its time or for want of memory; look at the file"},
+    {SIGABRT, "list.parser_died",
+     "the parser gave up (SIGABRT): the file asks for more memory than allowed, or the parser has "
+     "a fault; look at the file and report it"},
+    {SIGSEGV, "list.parser_died",
+     "the parser died of a fault in itself (SIGSEGV); report it with the file"},
+    {0, "list.parser_died",
+     "the parser ended before the file did; report it with the file and the lines of the log"},
+};
+
+const struct pipe_death *pipe_death_of(int signal)
+{
+    const struct pipe_death *d = deaths;
+
+    while (d->signal && d->signal != signal)
+        d++;
+    return d;
 }

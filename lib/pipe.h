@@ -39,3 +39,11 @@ int pipe_read(int fd, struct buf *room, struct pipe_message *out);
 /* The first message of what was collected: 1 and `*used` bytes, 0 = incomplete, or a negative err
  * as above. */
 int pipe_next(struct slice collected, struct pipe_message *out, size_t *used);
+
+/* Why a parser that ended before its last message did so, by the signal that ended it (0 = it
+ * exited).  `text` says what to do. */
+struct pipe_death {
+    int signal;
+    const char *code, *text;
+};
+const struct pipe_death *pipe_death_of(int signal);

@@ -17,6 +17,38 @@ const char *const settings_sections[] = {"log",      "connection", "broker",    
                                          "terminal", "embargo",    "sanctions", "clock",
                                          "alert",    "rule *",     NULL};
 
+static const struct conf_key process_keys[] = {
+    {"process *", "program", CONF_STRING, offsetof(struct settings_process, program), "!", 0, 0,
+     "The program of this name that `chancery up` starts: a path, relative to the instance's "
+     "directory; it is run with --config DIR, and again when it dies"},
+    {"process *", "seat", CONF_STRING, offsetof(struct settings_process, seat), NULL, 0, 0,
+     "The seat that a worker acts as, with the keys in keys/SEAT.key"},
+    {0},
+};
+
+struct stated { /* what settings_read takes from the file */
+    struct settings s;
+    char *endpoint;
+};
+
+static const struct conf_key common_keys[] = {
+    {"log", "name", CONF_STRING, offsetof(struct stated, s.log), "!", 0, 0,
+     "The log's name, the origin of its checkpoints, as its founding record has it"},
+    {"connection", "endpoint", CONF_STRING, offsetof(struct stated, endpoint), "!", 0, 0,
+     "Where the broker is reached: ipc://PATH, relative to the instance's directory, or "
+     "tcp://HOST:PORT"},
+    {"connection", "server-key", CONF_STRING, offsetof(struct stated, s.server_key), "!", 0, 0,
+     "The broker's public key, 64 hexadecimal digits: nobody else is taken for the broker"},
+    {0},
+};
+
+static struct conf_key seat_row(const char *section)
+{
+    return (struct conf_key){
+        section, "seat", CONF_STRING, offsetof(struct stated, s.seat),
+        "!",     0,      0,           "The seat that it acts as, with the keys in keys/SEAT.key"};
+}
+
 static const char ipc[] = "ipc://";
 enum { IPC = sizeof ipc - 1 };
 
@@ -111,33 +143,102 @@ static int check(const struct settings *s, const char *file, const char *endpoin
     return 0;
 }
 
+static void *process_section(void *target, const char *section, const char *name)
+{
+    struct settings *s = target;
+
+    (void)section;
+    if (s->n_processes == PROCESSES_MOST)
+        return NULL;
+    struct settings_process *p = &s->processes[s->n_processes++];
+    p->name = mem_str(name);
+    return p;
+}
+
+const struct settings_process *settings_process_find(const struct settings *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_processes; i++)
+        if (strcmp(s->processes[i].name, name) == 0)
+            return &s->processes[i];
+    return NULL;
+}
+
+static void processes_locate(struct settings *s)
+{
+    for (size_t i = 0; i < s->n_processes; i++) {
+        char *given = s->processes[i].program;
+        if (given[0] == '/')
+            continue;
+        s->processes[i].program = mem_printf("%s/%s", s->dir, given);
+        mem_free(given);
+    }
+}
+
+static bool section_exists(const char *section)
+{
+    for (size_t i = 0; settings_sections[i]; i++)
+        if (strcmp(settings_sections[i], section) == 0)
+            return true;
+    return false;
+}
+
+static int take_process_seat(struct settings *s, const char *file, const char *name,
+                             struct buf *why)
+{
+    const struct settings_process *p = settings_process_find(s, name);
+
+    if (!p || !p->seat) {
+        buf_printf(why, "%s: [process %s] must state \"seat\"", file, name);
+        return ERR_CONFIG;
+    }
+    s->seat = mem_str(p->seat);
+    return 0;
+}
+
+void settings_set_seat(struct settings *s, const char *seat)
+{
+    char *const owned[] = {s->seat, s->key_file, s->keep_dir};
+
+    s->seat = mem_str(seat);
+    s->key_file = mem_printf("%s/keys/%s.key", s->dir, seat);
+    s->keep_dir = mem_printf("%s/%s", s->keep, seat);
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
+        mem_free(owned[i]);
+}
+
+static int make_dir(const char *path, struct buf *why)
+{
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : refuse_errno(why, path);
+}
+
 /* What only the directory tells. */
 static int complete(struct settings *s, const char *endpoint, struct buf *why)
 {
-    if (s->seat)
-        s->key_file = mem_printf("%s/keys/%s.key", s->dir, s->seat);
-    s->run_dir = mem_printf("%s/run", s->dir);
-    if (mkdir(s->run_dir, 0700) != 0 && errno != EEXIST)
-        return refuse_errno(why, s->run_dir);
-    return make_endpoint(s, endpoint, why);
+    const char *given = getenv("CHANCERY_RUN");
+    bool apart = given && given[0];
+    s->run_dir = apart ? mem_str(given) : mem_printf("%s/run", s->dir);
+    s->keep = mem_printf("%s/keep", apart ? given : s->dir);
+    int rc = make_dir(s->run_dir, why);
+
+    processes_locate(s);
+    if (rc == 0 && s->seat) {
+        settings_set_seat(s, s->seat);
+        rc = make_dir(s->keep, why);
+    }
+    return rc ? rc : make_endpoint(s, endpoint, why);
 }
 
 int settings_read(struct settings *s, const char *file, const char *section,
                   const struct conf_key keys[], void *target, conf_family *family, struct buf *why)
 {
-    struct own {
-        struct settings s;
-        char *endpoint;
-    } own = {0};
-    const struct conf_key table[] = {
-        {"log", "name", CONF_STRING, offsetof(struct own, s.log), "!", 0, 0},
-        {"connection", "endpoint", CONF_STRING, offsetof(struct own, endpoint), "!", 0, 0},
-        {"connection", "server-key", CONF_STRING, offsetof(struct own, s.server_key), "!", 0, 0},
-        {section ? section : "", section ? "seat" : NULL, CONF_STRING, offsetof(struct own, s.seat),
-         "!", 0, 0},
-        {0},
-    };
-    const struct conf_table tables[] = {{table, &own, NULL}, {keys, target, family}};
+    static const struct conf_key none[] = {{0}};
+    struct stated own = {0};
+    bool known = section && section_exists(section);
+    const struct conf_key seat[] = {known ? seat_row(section) : none[0], {0}};
+    const struct conf_table tables[] = {{seat, &own, NULL},
+                                        {common_keys, &own, NULL},
+                                        {process_keys, &own.s, process_section},
+                                        {keys ? keys : none, target, family}};
     struct buf text = {0};
     char *path = NULL;
     int rc = find_file(&own.s, file, &path, why);
@@ -145,8 +246,9 @@ int settings_read(struct settings *s, const char *file, const char *section,
     if (rc == 0)
         rc = conf_load(path, &text, why);
     if (rc == 0)
-        rc =
-            conf_parse_tables(path, slice_buf(&text), tables, keys ? 2 : 1, settings_sections, why);
+        rc = conf_parse_tables(path, slice_buf(&text), tables, 4, settings_sections, why);
+    if (rc == 0 && section && !known)
+        rc = take_process_seat(&own.s, path, section, why);
     if (rc == 0)
         rc = check(&own.s, path, own.endpoint, why);
     if (rc == 0)
@@ -163,12 +265,48 @@ int settings_read(struct settings *s, const char *file, const char *section,
 
 void settings_clear(struct settings *s)
 {
-    char *const owned[] = {s->dir,  s->log,      s->endpoint, s->server_key,
-                           s->seat, s->key_file, s->run_dir};
+    char *const owned[] = {s->dir,      s->log,  s->endpoint, s->server_key, s->seat,
+                           s->key_file, s->keep, s->keep_dir, s->run_dir};
 
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
         mem_free(owned[i]);
+    for (size_t i = 0; i < s->n_processes; i++) {
+        mem_free(s->processes[i].name);
+        conf_clear(process_keys, "process *", &s->processes[i]);
+    }
     if (s->socket_dir > 0)
         close(s->socket_dir);
     *s = (struct settings){0};
+}
+
+/* ---- the command line ---- */
+
+void settings_man(const char *section, const struct conf_key keys[], FILE *out)
+{
+    const struct conf_key seat[] = {seat_row(section), {0}};
+
+    conf_man(section ? seat : common_keys, NULL, out);
+    if (!section)
+        conf_man(process_keys, NULL, out);
+    if (keys)
+        conf_man(keys, section, out);
+}
+
+const char *settings_file(int argc, char **argv, const char *section, const struct conf_key keys[],
+                          int *status)
+{
+    const char *name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+
+    if (argc == 3 && strcmp(argv[1], "--config") == 0)
+        return argv[2];
+    *status = EXIT_SUCCESS;
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("%s %s\n", name, CHANCERY_VERSION);
+    } else if (argc == 2 && strcmp(argv[1], "--settings") == 0) {
+        settings_man(section, keys, stdout);
+    } else {
+        fprintf(stderr, "usage: %s --config FILE_OR_DIR\n", name);
+        *status = 2;
+    }
+    return NULL;
 }

@@ -335,21 +335,80 @@ void sign_events(const struct seat_key *key, const struct slice envelopes[], siz
     sign_events_salted(key, envelopes, salts, n, events);
 }
 
+bool sign_path_fits(const Core__SignedEvent *event)
+{
+    if (event->tree_size < 1 || event->tree_size > BATCH_MOST ||
+        event->leaf_index >= event->tree_size ||
+        event->n_path != (size_t)tree_inclusion_length(event->leaf_index, event->tree_size))
+        return false;
+    for (size_t i = 0; i < event->n_path; i++)
+        if (event->path[i].len != HASH_SIZE)
+            return false;
+    return true;
+}
+
+static void leaf_of(const Core__SignedEvent *event, struct hash *leaf)
+{
+    tree_batch_leaf(leaf, slice_of(event->salt.data, event->salt.len),
+                    slice_of(event->envelope.data, event->envelope.len));
+}
+
 bool sign_event_root(const Core__SignedEvent *event, struct hash *root)
 {
     struct hash leaf, path[6];
 
-    if (event->tree_size < 1 || event->tree_size > BATCH_MOST || event->n_path > 6)
+    if (!sign_path_fits(event))
         return false;
-    for (size_t i = 0; i < event->n_path; i++) {
-        if (event->path[i].len != HASH_SIZE)
-            return false;
+    for (size_t i = 0; i < event->n_path; i++)
         memcpy(path[i].bytes, event->path[i].data, HASH_SIZE);
-    }
-    tree_batch_leaf(&leaf, slice_of(event->salt.data, event->salt.len),
-                    slice_of(event->envelope.data, event->envelope.len));
+    leaf_of(event, &leaf);
     return tree_inclusion_root(event->leaf_index, event->tree_size, &leaf, path, (int)event->n_path,
                                root);
+}
+
+static bool is_whole_batch(const Core__SignedEvent *const events[], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (events[i]->tree_size != n || events[i]->leaf_index != i)
+            return false;
+    return true;
+}
+
+static bool has_path(const Core__SignedEvent *event, const struct hash path[])
+{
+    for (size_t i = 0; i < event->n_path; i++)
+        if (memcmp(event->path[i].data, path[i].bytes, HASH_SIZE) != 0)
+            return false;
+    return true;
+}
+
+/* Each path is what the tree of all of them asks for: then each leads to its root. */
+static bool batch_root(const Core__SignedEvent *const events[], size_t n, struct hash *root)
+{
+    struct hash leaves[BATCH_MOST] = {0}, paths[BATCH_MOST][6];
+    size_t lengths[BATCH_MOST];
+
+    for (size_t i = 0; i < n; i++)
+        leaf_of(events[i], &leaves[i]);
+    tree_small(leaves, n, root, paths, lengths);
+    for (size_t i = 0; i < n; i++)
+        if (!has_path(events[i], paths[i]))
+            return false;
+    return true;
+}
+
+void sign_event_roots(const Core__SignedEvent *const events[], size_t n, struct hash roots[])
+{
+    assert(n >= 1 && n <= BATCH_MOST);
+    if (is_whole_batch(events, n) && batch_root(events, n, &roots[0])) {
+        for (size_t i = 1; i < n; i++)
+            roots[i] = roots[0];
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool fits = sign_event_root(events[i], &roots[i]);
+        assert(fits);
+    }
 }
 
 bool sign_root_check(const struct hash *root, struct slice signature,

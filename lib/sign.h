@@ -42,9 +42,14 @@ void sign_events(const struct seat_key *key, const struct slice envelopes[], siz
 void sign_events_salted(const struct seat_key *key, const struct slice envelopes[],
                         const uint8_t (*salts)[SALT_SIZE], size_t n, struct buf events[]);
 
-/* The root that the event's signature is over; false when index, size and path do not fit.  Events
- * of one batch have the same root, key and signature: verifying one of them verifies all. */
+/* Index, size and length of the path fit each other: event_open_head sees to it. */
+bool sign_path_fits(const Core__SignedEvent *event);
+/* The root that the event's signature is over; false when its path does not fit.  Events of one
+ * batch have the same root, key and signature: verifying one of them verifies all. */
 bool sign_event_root(const Core__SignedEvent *event, struct hash *root);
+/* The roots of 1 to 64 events whose paths fit.  A whole batch in its order is hashed as one tree:
+ * two hashes an event and not eight. */
+void sign_event_roots(const Core__SignedEvent *const events[], size_t n, struct hash roots[]);
 /* Ed25519 over "chancery-event-v1" NUL root. The dear step: some 30 us. */
 bool sign_root_check(const struct hash *root, struct slice signature,
                      const uint8_t public_key[KEY_SIZE]);

@@ -41,13 +41,20 @@ static void big_endian(uint8_t out[8], uint64_t v)
         out[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
+void tree_log_entry(uint8_t out[LOG_ENTRY_SIZE], uint64_t position, int64_t received,
+                    const struct hash *event)
+{
+    out[0] = 1;
+    big_endian(out + 1, position);
+    big_endian(out + 9, (uint64_t)received);
+    memcpy(out + 17, event->bytes, HASH_SIZE);
+}
+
 void tree_log_leaf(struct hash *out, uint64_t position, int64_t received, const struct hash *event)
 {
-    uint8_t entry[1 + 8 + 8 + HASH_SIZE] = {1};
+    uint8_t entry[LOG_ENTRY_SIZE];
 
-    big_endian(entry + 1, position);
-    big_endian(entry + 9, (uint64_t)received);
-    memcpy(entry + 17, event->bytes, HASH_SIZE);
+    tree_log_entry(entry, position, received, event);
     tree_leaf(out, slice_of(entry, sizeof entry));
 }
 
@@ -239,6 +246,15 @@ static void climb_up(struct climb *c)
         }
     c->at >>= 1;
     c->last >>= 1;
+}
+
+int tree_inclusion_length(uint64_t index, uint64_t size)
+{
+    int n = 0;
+
+    for (struct climb c = {index, size - 1}; c.last; climb_up(&c))
+        n++;
+    return n;
 }
 
 bool tree_inclusion_root(uint64_t index, uint64_t size, const struct hash *leaf,

@@ -12,7 +12,7 @@
 
 #include "lib/slice.h"
 
-enum { HASH_SIZE = 32, TREE_LEVELS = 64 };
+enum { HASH_SIZE = 32, TREE_LEVELS = 64, LOG_ENTRY_SIZE = 49 };
 
 struct hash {
     uint8_t bytes[HASH_SIZE];
@@ -21,8 +21,11 @@ struct hash {
 void hash_sha256(struct hash *out, struct slice data);
 bool hash_equal(const struct hash *a, const struct hash *b);
 
-/* The leaf of the log (49 bytes before hashing): 0x01 || position || received ||
- * SHA-256(SignedEvent), big-endian. */
+/* What the log's tree has for a record: 0x01 || position || received || SHA-256(SignedEvent),
+ * big-endian. */
+void tree_log_entry(uint8_t out[LOG_ENTRY_SIZE], uint64_t position, int64_t received,
+                    const struct hash *event);
+/* The leaf of that entry. */
 void tree_log_leaf(struct hash *out, uint64_t position, int64_t received, const struct hash *event);
 void tree_leaf(struct hash *out, struct slice entry);
 /* The leaf of a batch: SHA-256(0x00 || salt || envelope). */
@@ -60,6 +63,8 @@ int tree_inclusion(uint64_t index, uint64_t size, tree_read *read, void *arg,
 int tree_consistency(uint64_t old_size, uint64_t size, tree_read *read, void *arg,
                      struct hash path[TREE_LEVELS], int *n);
 
+/* Length of the audit path of leaf `index` < `size`. */
+int tree_inclusion_length(uint64_t index, uint64_t size);
 /* The root that the path leads to; false where the path has not the length that index and size ask
  * for. */
 bool tree_inclusion_root(uint64_t index, uint64_t size, const struct hash *leaf,

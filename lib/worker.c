@@ -4,45 +4,29 @@
  * Starting and running are the same thing.  Inputs and own events are read from the beginning and
  * go on being read; an input whose answers are in the log is folded with them, one without is
  * decided, and its answers are folded when they come back from the log.  Nothing is kept outside
- * the log but the count of deaths.
+ * the log but the count of deaths: answers follow from the log, so what a crash or a restored copy
+ * lost of them is decided again, and receipts would say nothing new.
  */
 #include "lib/worker.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <uv.h>
 
-#include "chancery/core/v1/answers.pb-c.h"
+#include "lib/deaths.h"
+#include "lib/desk.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/notify.h"
+#include "lib/pulse.h"
 #include "lib/settings.h"
 
 enum {
-    DEATHS = 3,                        /* on one input, and it is set aside */
-    HELD_MOST = 64 * 1024 * 1024,      /* bytes of records waiting */
     ANSWERS_ARENA = 256 * 1024 * 1024, /* of one input */
-    QUESTIONS_MOST = 256,              /* waiting for a position */
-    EXIT_AGAIN = 75,                   /* start me again: EX_TEMPFAIL */
-};
-
-struct attempts { /* mapped from run/<name>.deaths: outlives a kill, means nothing after a power cut
-                   */
-    uint64_t position;
-    uint64_t count;
-};
-
-struct waiting { /* a question for a position that is not folded yet */
-    uint64_t token, at_least;
-    char *type;
-    struct buf payload;
-    uint64_t deadline; /* of the loop, ms */
-    struct waiting *next;
+    TICK = 500,                        /* ms */
 };
 
 struct runner {
@@ -51,21 +35,27 @@ struct runner {
     uv_loop_t *loop;
     uv_signal_t signals[2];
     uv_timer_t tick;
+    struct watchdog watchdog;
+    struct pulse pulse;
     struct chancery *client;
     struct chancery_reading *inputs, *own;
-    uint64_t inputs_head, own_head; /* caught up to; 0 = not yet */
-    uint64_t start_head;            /* of the log when the session began */
-    uint64_t folded;                /* position */
+    bool inputs_caught_up, own_caught_up;
+    bool started;    /* all was folded that there was */
+    uint64_t folded; /* the last input */
     struct merge *merge;
     struct fold *fold;
-    struct answers answers, reply;
-    struct attempts *attempts;
+    struct answers answers;
     bool publishing; /* answers are on their way; they come back through `own` */
-    bool stepping, closing;
-    struct waiting *waiting;
-    size_t n_waiting;
+    size_t recorded; /* of them */
+    struct deaths *deaths;
+    struct desk *desk;
+    bool closing;
+    bool serving;  /* folded, and offering: the service manager was told */
+    uint64_t seen; /* folded at the watchdog's last look */
     int status;
 };
+
+static void go_on(struct runner *r);
 
 /* ---- ending ---- */
 
@@ -75,10 +65,12 @@ static void runner_end(struct runner *r, int status)
         return;
     r->closing = true;
     r->status = status;
+    notify_say("STOPPING=1\nSTATUS=stopping");
     chancery_close(r->client, NULL, NULL);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&r->signals[i], NULL);
     uv_close((uv_handle_t *)&r->tick, NULL);
+    watchdog_stop(&r->watchdog);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -87,158 +79,107 @@ static void on_signal(uv_signal_t *handle, int number)
     runner_end(handle->data, EXIT_SUCCESS);
 }
 
-/* ---- questions ---- */
+/* ---- publishing ---- */
 
-static bool folding(const struct runner *r)
+static void refused(struct runner *r, int err, const char *code, const char *text)
 {
-    return !r->inputs_head || !r->own_head || r->folded < r->start_head;
+    unsigned long long cause = r->answers.cause;
+
+    if (err == ERR_ID_REUSED || err == ERR_SEAT_ORDER)
+        log_error("%s: another instance of this worker is ahead and answered cause=%llu code=%s; "
+                  "this one ends, and may start again from the log",
+                  r->worker->name, cause, code);
+    else
+        log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name, cause, code,
+                  text);
+    runner_end(r, WORKER_AGAIN);
 }
-
-static void question_reply(struct runner *r, uint64_t token, const char *type, struct slice payload)
-{
-    fold_question(r->fold, type, payload, &r->reply);
-    const struct answer_event *e = &r->reply.events[0];
-    if (e->type == &core__request_refused__descriptor) {
-        Core__RequestRefused *refused =
-            core__request_refused__unpack(NULL, e->payload.size, e->payload.data);
-        assert(refused);
-        chancery_answer_refused(r->client, token, refused->code, refused->text, refused->field);
-        core__request_refused__free_unpacked(refused, NULL);
-    } else {
-        chancery_answer(r->client, token, e->type->name, e->payload.data, e->payload.size,
-                        r->folded, e->label);
-    }
-}
-
-static void refuse_folding(struct runner *r, uint64_t token)
-{
-    chancery_answer_refused(r->client, token, err_code(ERR_FOLDING), err_text(ERR_FOLDING), "");
-}
-
-static void on_question(void *arg, const struct chancery_question *q)
-{
-    struct runner *r = arg;
-
-    if (folding(r) || r->n_waiting == QUESTIONS_MOST) {
-        refuse_folding(r, q->token);
-        return;
-    }
-    if (q->at_least <= r->folded) {
-        question_reply(r, q->token, q->type, slice_of(q->payload, q->size));
-        return;
-    }
-    struct waiting *w = mem_new(sizeof *w);
-    *w = (struct waiting){.token = q->token,
-                          .at_least = q->at_least,
-                          .type = mem_str(q->type),
-                          .deadline = uv_now(r->loop) + 5000,
-                          .next = r->waiting};
-    buf_add(&w->payload, q->payload, q->size);
-    r->waiting = w;
-    r->n_waiting++;
-}
-
-/* Answers what waited for a position that is folded now, and refuses what waited too long. */
-static void questions_go_on(struct runner *r)
-{
-    struct waiting **at = &r->waiting;
-
-    while (*at) {
-        struct waiting *w = *at;
-        bool ready = w->at_least <= r->folded;
-        if (!ready && uv_now(r->loop) < w->deadline) {
-            at = &w->next;
-            continue;
-        }
-        if (ready)
-            question_reply(r, w->token, w->type, slice_buf(&w->payload));
-        else
-            refuse_folding(r, w->token);
-        *at = w->next;
-        r->n_waiting--;
-        mem_free(w->type);
-        buf_free(&w->payload);
-        mem_free(w);
-    }
-}
-
-/* ---- deciding ---- */
 
 static void on_published(void *arg, int err, const char *code, const char *text,
                          const uint64_t positions[], size_t n)
 {
     struct runner *r = arg;
 
-    (void)positions, (void)n;
+    (void)positions;
     r->publishing = false;
-    if (err == 0 || r->closing)
+    r->recorded += n;
+    if (r->closing)
         return;
-    /* another instance answered differently, or the registry changed: begin again from the log */
-    log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name,
-              (unsigned long long)r->answers.cause, code, text);
-    runner_end(r, EXIT_AGAIN);
-}
-
-static void answer_failed(struct runner *r, const struct item *input)
-{
-    Core__WorkerFailed failed = CORE__WORKER_FAILED__INIT;
-
-    failed.input = input->position;
-    failed.type = input->envelope->type;
-    failed.deaths = (uint32_t)r->attempts->count;
-    answers_begin(&r->answers, input->position, input->received, (int)input->envelope->mode);
-    answer(&r->answers, &failed.base);
-    log_error("%s: set aside input=%llu type=%s deaths=%u", r->worker->name,
-              (unsigned long long)input->position, input->envelope->type, failed.deaths);
-}
-
-/* Counted before, forgotten after: what stands there at a start is how often this input ended the
- * process. */
-static void attempt(struct runner *r, uint64_t position)
-{
-    if (r->attempts->position != position)
-        *r->attempts = (struct attempts){.position = position};
-    r->attempts->count++;
-}
-
-static void decide_input(struct runner *r, const struct item *input, size_t known)
-{
-    if (r->attempts->position == input->position && r->attempts->count >= DEATHS) {
-        fold_input(r->fold, input, FOLD_FAILED, &r->answers);
-        answer_failed(r, input);
-    } else {
-        attempt(r, input->position);
-        fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
-        r->attempts->count = 0;
-    }
-    if (known >= r->answers.n) {
-        /* other rules began to answer, and these rules have no such answers to go on with */
-        log_error("%s: input=%llu has %zu of its answers, and rules %u decide %zu in all; let the "
-                  "build that began finish it",
-                  r->worker->name, (unsigned long long)input->position, known, r->worker->rules,
-                  r->answers.n);
-        runner_end(r, EXIT_FAILURE);
+    if (err) {
+        refused(r, err, code, text);
         return;
     }
+    go_on(r); /* the answers may have come back before this: another one waits behind them */
+}
+
+static void publish(struct runner *r)
+{
     r->publishing = true;
-    answers_publish(&r->answers, r->client, known, on_published, r);
+    answers_publish(&r->answers, r->client, r->recorded, on_published, r);
 }
 
-static bool is_failed(const struct item *const *own, size_t n)
+/* ---- deciding ---- */
+
+/* The n answers that are recorded are the first of those decided. */
+static bool as_decided(const struct runner *r, const struct item *const *own, size_t n)
 {
-    return n == 1 && strcmp(own[0]->envelope->type, core__worker_failed__descriptor.name) == 0;
+    const char *field = NULL;
+    size_t i = 0;
+
+    while (i < n && !(field = i < r->answers.n ? answer_difference(&r->answers, i, own[i]) : "of"))
+        i++;
+    if (field)
+        log_error("%s: not what is recorded: input=%llu answer=%zu field=%s rules=%u",
+                  r->worker->name, (unsigned long long)r->answers.cause, i, field,
+                  r->worker->rules);
+    return !field;
+}
+
+/* `own`: the n answers that are recorded already. */
+static void decide_input(struct runner *r, const struct item *input, const struct item *const *own,
+                         size_t n)
+{
+    uint64_t deaths = deaths_of(r->deaths, input->position);
+
+    if (deaths >= DEATHS_MOST) {
+        log_error("%s: set aside input=%llu type=%s deaths=%llu", r->worker->name,
+                  (unsigned long long)input->position, input->envelope->type,
+                  (unsigned long long)deaths);
+        fold_failed(r->fold, input, (uint32_t)deaths, &r->answers);
+    } else {
+        deaths_expect(r->deaths, input->position);
+        fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
+        deaths_forget(r->deaths, input->position);
+    }
+    if (as_decided(r, own, n)) {
+        r->recorded = n;
+        publish(r);
+    } else {
+        log_error("%s: other rules began to answer: let the build that has them finish",
+                  r->worker->name);
+        runner_end(r, EXIT_FAILURE);
+    }
+}
+
+static bool is_decided(const struct runner *r, const struct item *input)
+{
+    return r->answers.cause == input->position;
 }
 
 static void fold_answered(struct runner *r, const struct item *input, const struct item *const *own,
                           size_t n)
 {
-    bool decided = r->answers.cause == input->position;
-
-    if (!decided)
-        fold_input(r->fold, input, is_failed(own, n) ? FOLD_FAILED : FOLD_APPLY, NULL);
+    if (is_decided(r, input) && !as_decided(r, own, n)) {
+        runner_end(r, WORKER_AGAIN); /* another instance with other rules was first */
+        return;
+    }
+    if (!is_decided(r, input) && fold_is_failed(own, n))
+        fold_failed(r->fold, input, DEATHS_MOST, NULL);
+    else if (!is_decided(r, input))
+        fold_input(r->fold, input, FOLD_APPLY, NULL);
     for (size_t i = 0; i < n; i++)
         fold_own(r->fold, own[i]);
-    r->folded = own[n - 1]->position > r->folded ? own[n - 1]->position : r->folded;
+    deaths_forget(r->deaths, input->position);
 }
 
 /* One input: true when there may be more to do now. */
@@ -255,9 +196,8 @@ static bool step(struct runner *r)
         fold_answered(r, input, own, n);
         break;
     case MERGE_PART:
-        if (!r->publishing && r->own_head >= r->start_head && r->own_head &&
-            r->answers.cause != input->position)
-            decide_input(r, input, n);
+        if (r->own_caught_up && !r->publishing && !is_decided(r, input))
+            decide_input(r, input, own, n);
         return false;
     case MERGE_SKIPPED:
     case MERGE_ORPHAN:
@@ -271,9 +211,26 @@ static bool step(struct runner *r)
     default:
         return false;
     }
-    r->folded = input->position > r->folded ? input->position : r->folded;
+    r->folded = input->position;
     merge_pop(r->merge);
     return true;
+}
+
+/* The broker answers in order: it has taken the offer. */
+static void on_offered(void *arg, int err, uint64_t head, const char *checkpoint)
+{
+    struct runner *r = arg;
+
+    (void)err, (void)head, (void)checkpoint;
+    notify_say("READY=1\nSTATUS=serving, folded to %llu", (unsigned long long)r->folded);
+}
+
+/* An input that is not folded with its answers: the state has a part of it, or nothing yet. */
+static enum desk_state desk_state(const struct runner *r)
+{
+    if (!r->started)
+        return DESK_FOLDING;
+    return merge_input_waits(r->merge) ? DESK_WAITS : DESK_OPEN;
 }
 
 static void go_on(struct runner *r)
@@ -282,16 +239,15 @@ static void go_on(struct runner *r)
         continue;
     if (r->closing)
         return;
-    const struct item *input, *const *own;
-    size_t n;
-    if (merge_peek(r->merge, &input, &own, &n) == MERGE_NOTHING && r->inputs_head > r->folded)
-        r->folded = r->inputs_head;
-    if (merge_held(r->merge) < HELD_MOST / 2) {
+    if (r->inputs_caught_up && r->own_caught_up && !merge_input_waits(r->merge))
+        r->started = true;
+    if (merge_wants_input(r->merge))
         chancery_read_more(r->inputs);
+    if (merge_wants_own(r->merge))
         chancery_read_more(r->own);
-    }
-    if (!folding(r))
-        questions_go_on(r);
+    desk_turn(r->desk, desk_state(r));
+    if (r->started && !r->serving)
+        r->serving = chancery_head(r->client, on_offered, r) == 0;
 }
 
 /* ---- readings ---- */
@@ -307,6 +263,7 @@ static int on_input(void *arg, const struct chancery_record *record)
     struct runner *r = arg;
     struct item *item = item_of_record(record);
 
+    desk_came(r->desk, record->position);
     if (!item) {
         log_warn("%s: cannot be read position=%llu", r->worker->name,
                  (unsigned long long)record->position);
@@ -315,7 +272,7 @@ static int on_input(void *arg, const struct chancery_record *record)
     bool answered = fold_answers(r->fold, item->envelope->stream, item->envelope->type);
     merge_input(r->merge, &item, answered);
     go_on(r);
-    return merge_held(r->merge) < HELD_MOST;
+    return merge_wants_input(r->merge);
 }
 
 static int on_own(void *arg, const struct chancery_record *record)
@@ -326,14 +283,15 @@ static int on_own(void *arg, const struct chancery_record *record)
     if (item)
         merge_own(r->merge, &item);
     go_on(r);
-    return merge_held(r->merge) < HELD_MOST;
+    return merge_wants_own(r->merge);
 }
 
 static void on_inputs_caught_up(void *arg, uint64_t head)
 {
     struct runner *r = arg;
 
-    r->inputs_head = head;
+    desk_came(r->desk, head);
+    r->inputs_caught_up = true;
     go_on(r);
 }
 
@@ -341,7 +299,8 @@ static void on_own_caught_up(void *arg, uint64_t head)
 {
     struct runner *r = arg;
 
-    r->own_head = head;
+    (void)head;
+    r->own_caught_up = true;
     go_on(r);
 }
 
@@ -375,9 +334,8 @@ static void readings_open(struct runner *r, const char *seat)
     assert(rc == 0);
     rc = chancery_read(r->client, &answers, &r->own);
     assert(rc == 0);
-    rc = chancery_offer(r->client, r->worker->name, on_question, r);
-    assert(rc == 0);
     (void)rc;
+    r->desk = desk_new(r->worker, r->fold, r->client, r->loop);
 }
 
 static void on_session(void *arg, const struct chancery_session *s)
@@ -386,36 +344,45 @@ static void on_session(void *arg, const struct chancery_session *s)
 
     log_info("%s: session seat=%s head=%llu", r->worker->name, s->seat,
              (unsigned long long)s->head);
-    if (r->inputs)
-        return; /* readings go on by themselves */
-    r->start_head = s->head;
-    readings_open(r, s->seat);
+    if (!r->inputs) /* those that are there go on by themselves */
+        readings_open(r, s->seat);
 }
 
 /* ---- starting ---- */
 
-static struct attempts *attempts_map(const struct runner *r)
+static int deaths_find(struct runner *r)
 {
     char *file = mem_printf("%s/%s.deaths", r->settings.run_dir, r->worker->name);
-    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    void *map = MAP_FAILED;
+    int rc = deaths_open(&r->deaths, file);
 
-    if (fd >= 0 && ftruncate(fd, sizeof(struct attempts)) == 0)
-        map = mmap(NULL, sizeof(struct attempts), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (fd >= 0)
-        close(fd);
-    if (map == MAP_FAILED)
+    if (rc)
         log_error("%s: cannot keep %s: %m", r->worker->name, file);
     mem_free(file);
-    return map == MAP_FAILED ? NULL : map;
+    return rc;
+}
+
+/* Work goes on when an input was folded since the last look, when none waits, or when the broker
+ * has answers to record or is gone. */
+static bool on_watchdog(void *arg, struct buf *status)
+{
+    struct runner *r = arg;
+    bool broker = chancery_current(r->client) != NULL;
+    bool moved = !broker || r->folded != r->seen || r->publishing || merge_empty(r->merge);
+
+    r->seen = r->folded;
+    buf_printf(status, "%s, folded to %llu", r->started ? "serving" : "folding the log",
+               (unsigned long long)r->folded);
+    if (!broker)
+        buf_add_str(status, "; waiting for the broker");
+    return pulse_beats(&r->pulse) && moved;
 }
 
 static void on_tick(uv_timer_t *timer)
 {
     struct runner *r = timer->data;
 
-    if (!folding(r))
-        questions_go_on(r);
+    if (r->desk)
+        desk_tick(r->desk);
 }
 
 static void handles_start(struct runner *r)
@@ -429,7 +396,9 @@ static void handles_start(struct runner *r)
     }
     uv_timer_init(r->loop, &r->tick);
     r->tick.data = r;
-    uv_timer_start(&r->tick, on_tick, 500, 500);
+    uv_timer_start(&r->tick, on_tick, TICK, TICK);
+    r->pulse.client = r->client;
+    watchdog_start(&r->watchdog, r->loop, on_watchdog, r);
 }
 
 static int runner_run(struct runner *r)
@@ -441,57 +410,44 @@ static int runner_run(struct runner *r)
         .key_file = r->settings.key_file,
         .log = r->settings.log,
         .software = r->worker->name,
+        .patient = true,
     };
 
     r->loop = uv_default_loop();
-    r->attempts = attempts_map(r);
-    if (!r->attempts)
+    if (deaths_find(r) != 0)
         return EXIT_FAILURE;
     if (chancery_open(&r->client, r->loop, &options, why) != 0) {
         log_error("%s: %s", r->worker->name, why);
-        return EXIT_FAILURE;
+        deaths_close(r->deaths);
+        return EXIT_SETTINGS;
     }
     r->merge = merge_new();
     r->fold = fold_new(r->worker);
     answers_init(&r->answers, ANSWERS_ARENA, r->worker->out);
-    answers_init(&r->reply, ANSWERS_ARENA, r->worker->out);
     chancery_on_session(r->client, on_session, r);
     handles_start(r);
     uv_run(r->loop, UV_RUN_DEFAULT);
     uv_loop_close(r->loop);
-    while (r->waiting) {
-        struct waiting *w = r->waiting;
-        r->waiting = w->next;
-        mem_free(w->type);
-        buf_free(&w->payload);
-        mem_free(w);
-    }
+    desk_free(r->desk);
     merge_free(r->merge);
     fold_free(r->fold);
     answers_clear(&r->answers);
-    answers_clear(&r->reply);
-    munmap(r->attempts, sizeof *r->attempts);
+    deaths_close(r->deaths);
     return r->status;
 }
 
 int worker_main(const struct worker *w, int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-    static const struct conf_key none[] = {{0}};
     struct runner r = {.worker = w};
-    const char *file = NULL;
     struct buf why = {0};
-    int status = EXIT_FAILURE, c;
+    int status = EXIT_SETTINGS;
+    const char *file = settings_file(argc, argv, w->name, NULL, &status);
 
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) == 'c')
-        file = optarg;
-    if (c != -1 || optind < argc || !file) {
-        log_error("usage: %s --config FILE", argv[0]);
-        return 2;
-    }
+    if (!file)
+        return status;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
-    if (settings_read(&r.settings, file, w->name, none, NULL, NULL, &why) == 0)
+    if (settings_read(&r.settings, file, w->name, NULL, NULL, NULL, &why) == 0)
         status = runner_run(&r);
     else
         log_error("%s: %s", w->name, buf_cstr(&why));

@@ -73,12 +73,21 @@ bool fold_answers(const struct fold *f, const char *stream, const char *type);
 enum fold_mode {
     FOLD_APPLY,  /* only folded: it is not answered, or its answers are in the log */
     FOLD_DECIDE, /* folded and answered: into `out`, RulesAdopted first where it is due */
-    FOLD_FAILED, /* neither: it is answered by WorkerFailed, and kept for RetryInput */
 };
 
 /* An input, in order of position.  What does not unpack or is of no known type is answered by
  * RequestRefused. RetryInput folds and decides the input that failed. */
 void fold_input(struct fold *f, const struct item *input, enum fold_mode mode, struct answers *out);
+
+enum { DEATHS_MOST = 3 }; /* on one input, and it is set aside */
+
+/* Instead of fold_input for an input that ended the process so often: it is kept for RetryInput,
+ * and answered by WorkerFailed into `out` (NULL: that is in the log). */
+void fold_failed(struct fold *f, const struct item *input, uint32_t deaths, struct answers *out);
+/* All answers to an input are one WorkerFailed. */
+bool fold_is_failed(const struct item *const *own, size_t n);
+/* Position of the first input behind `after` that failed and was not decided since; 0 = none. */
+uint64_t fold_failed_behind(const struct fold *f, uint64_t after);
 /* An own event, in order of cause and ordinal, after its cause's fold_input and before the next
  * input's. */
 void fold_own(struct fold *f, const struct item *own);
@@ -87,7 +96,11 @@ uint32_t fold_rules(const struct fold *f); /* version last adopted; 0 = none yet
 void fold_question(const struct fold *f, const char *type, struct slice payload,
                    struct answers *out);
 
-/* Runs until SIGTERM or SIGINT; returns the exit status.  argv: --config FILE (endpoint,
- * server-key, key-file, run-dir), or the same as options.  Three deaths on one input (counted in
- * run-dir/<name>.deaths) are answered by WorkerFailed. */
+enum { WORKER_AGAIN = 75 }; /* exit status: another instance is ahead; start again from the log */
+
+/* Runs until SIGTERM or SIGINT; returns the exit status.  argv as settings_file takes it; the seat
+ * is that of [<name>], or of [process <name>] where that section does not exist.  Three deaths on
+ * one input (counted in run-dir/<name>.deaths) are answered by WorkerFailed.  A second instance is
+ * harmless: what both answer is recorded once, and the one that is behind ends with WORKER_AGAIN.
+ */
 int worker_main(const struct worker *w, int argc, char **argv);

@@ -6,6 +6,8 @@ target_sources(test_vectors PRIVATE support/vectors.c)
 target_link_libraries(test_vectors PRIVATE PkgConfig::SODIUM)
 target_link_libraries(test_sign PRIVATE PkgConfig::CRYPTO)
 
+chancery_test(notify lib_notify)
+
 # the examples for other languages, checked without any code of ours
 add_test(NAME lib.vectors COMMAND ${PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/vectors.py
   ${CMAKE_SOURCE_DIR}/proto/vectors.json)
@@ -16,9 +18,3 @@ add_executable(make_vectors EXCLUDE_FROM_ALL support/make_vectors.c support/vect
 target_include_directories(make_vectors PRIVATE ${CMAKE_BINARY_DIR}/include/tests)
 target_link_libraries(make_vectors PRIVATE lib_base PkgConfig::SODIUM)
 chancery_target(make_vectors)
-
-add_executable(bench_base EXCLUDE_FROM_ALL bench/base.c)
-target_include_directories(bench_base PRIVATE ${CMAKE_BINARY_DIR}/include/tests)
-target_link_libraries(bench_base PRIVATE lib_base)
-chancery_target(bench_base)
-add_dependencies(benches bench_base)

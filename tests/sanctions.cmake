@@ -2,10 +2,4 @@
 chancery_test(un adapter_sanctions)
 chancery_test(list adapter_sanctions PkgConfig::UTF8PROC)
 chancery_test(feed adapter_sanctions lib_worker)
-
-add_executable(bench_un_parse EXCLUDE_FROM_ALL bench/un_parse.c)
-target_include_directories(bench_un_parse PRIVATE ${CMAKE_BINARY_DIR}/include/tests)
-target_link_libraries(bench_un_parse PRIVATE adapter_sanctions)
-target_compile_definitions(bench_un_parse PRIVATE SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-chancery_target(bench_un_parse)
-add_dependencies(benches bench_un_parse)
+chancery_test(sandbox list_sandbox)

@@ -1,3 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(registry broker_core)
+chancery_test(merge lib_worker)
 chancery_test(fold rig)
+target_sources(test_fold PRIVATE support/tally.c)
+
+# a worker of its own kind as a process, and the same mended
+foreach(name tally tally_mended)
+  add_executable(${name} support/tally.c support/tally_main.c)
+  target_include_directories(${name} PRIVATE ${CMAKE_BINARY_DIR}/include/tests)
+  target_link_libraries(${name} PRIVATE lib_worker)
+  chancery_target(${name})
+endforeach()
+target_compile_definitions(tally_mended PRIVATE TALLY_MENDED)

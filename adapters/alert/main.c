@@ -3,9 +3,9 @@
  *
  * STARTING -> ADOPTING -> FOLDING -> LIVE.  It reads what it told (alert.out), records the terms of
  * rules that are new or changed, folds embargo.out from its beginning and then sends what was not
- * told yet.  Each mail's outcome is recorded before the next one goes.
+ * told yet.  Each mail's outcome is recorded before the next one goes; what was on its way to the
+ * log when the process ended is published first (keep/).
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +19,8 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/notify.h"
+#include "lib/pulse.h"
 #include "lib/scan.h"
 #include "lib/settings.h"
 
@@ -32,6 +34,8 @@ struct alert {
     uv_loop_t loop;
     uv_signal_t term, interrupt;
     uv_timer_t reminder, again;
+    struct watchdog watchdog;
+    struct pulse pulse;
     struct settings settings;
     struct alert_settings own;
     struct chancery *client;
@@ -276,6 +280,7 @@ static void on_embargo_caught_up(void *arg, uint64_t head)
         return;
     log_info("alert: caught up head=%" PRIu64 " waiting=%zu", head, outbox_waiting(a->outbox));
     a->stage = LIVE;
+    notify_say("READY=1\nSTATUS=mails waiting: %zu", outbox_waiting(a->outbox));
     remind(a);
     outbox_go(a->outbox);
 }
@@ -482,14 +487,30 @@ static void alert_end(struct alert *a, int status)
         return;
     a->stage = ENDING;
     a->status = status;
+    notify_say("STOPPING=1\nSTATUS=stopping");
     uv_close((uv_handle_t *)&a->term, NULL);
     uv_close((uv_handle_t *)&a->interrupt, NULL);
     uv_close((uv_handle_t *)&a->reminder, NULL);
     uv_close((uv_handle_t *)&a->again, NULL);
+    watchdog_stop(&a->watchdog);
     if (a->outbox)
         outbox_close(a->outbox, NULL, NULL);
     if (a->client)
         chancery_close(a->client, NULL, NULL);
+}
+
+/* A mail on its way, its outcome and its next try have limits of their own. */
+static bool on_watchdog(void *arg, struct buf *status)
+{
+    struct alert *a = arg;
+
+    if (!chancery_current(a->client))
+        buf_add_str(status, "waiting for the broker");
+    else if (a->stage == LIVE)
+        buf_printf(status, "mails waiting: %zu", outbox_waiting(a->outbox));
+    else
+        buf_add_str(status, "folding the log");
+    return pulse_beats(&a->pulse);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -544,7 +565,9 @@ static int connect_broker(struct alert *a)
                                              .server_key = a->settings.server_key,
                                              .key_file = a->settings.key_file,
                                              .log = a->settings.log,
-                                             .software = "chancery-alert " CHANCERY_VERSION};
+                                             .keep_dir = a->settings.keep_dir,
+                                             .software = "chancery-alert " CHANCERY_VERSION,
+                                             .patient = true};
     char why[256];
     int rc = chancery_open(&a->client, &a->loop, &options, why);
 
@@ -568,8 +591,10 @@ static int run(struct alert *a)
     a->arena = arena_new(ARENA_CAP);
     uv_signal_start(&a->term, on_signal, SIGTERM);
     uv_signal_start(&a->interrupt, on_signal, SIGINT);
+    watchdog_start(&a->watchdog, &a->loop, on_watchdog, a);
     if (connect_broker(a) != 0)
-        alert_end(a, 1);
+        alert_end(a, EXIT_SETTINGS);
+    a->pulse.client = a->client;
     uv_run(&a->loop, UV_RUN_DEFAULT);
     uv_loop_close(&a->loop);
     return a->status;
@@ -577,21 +602,14 @@ static int run(struct alert *a)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
-    const char *config = NULL;
+    int status = EXIT_SETTINGS;
+    const char *file = settings_file(argc, argv, "alert", alert_keys, &status);
 
-    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (o != 'c')
-            return 2;
-        config = optarg;
-    }
-    if (!config || optind < argc) {
-        fprintf(stderr, "usage: chancery-alert --config FILE_OR_DIR\n");
-        return 2;
-    }
+    if (!file)
+        return status;
     struct alert *a = mem_new(sizeof(*a));
-    int status = configure(a, config) == 0 ? run(a) : 1;
+    if (configure(a, file) == 0)
+        status = run(a);
     alert_clear(a);
     return status;
 }

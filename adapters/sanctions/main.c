@@ -3,12 +3,11 @@
  *
  * It first folds its own feed and finds the last request answered there, then reads `sanctions.in`
  * from that one on (when it was answered in part) or behind it.  One request at a time: fetch its
- * part, parse it in a process of its own, publish the answers, go on.  Nothing is kept but what the
- * log has, so an end at any moment is made good by starting again: answers have ids of their
+ * part, parse it in a process of its own, publish the answers, go on.  An end at any moment is made
+ * good by starting again: what was on its way is published first (keep/), answers have ids of their
  * request's position, and what is recorded of them is left out.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +20,8 @@
 #include "adapters/sanctions/list.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/notify.h"
+#include "lib/pulse.h"
 #include "lib/scan.h"
 #include "lib/settings.h"
 
@@ -41,6 +42,8 @@ struct adapter {
     uv_loop_t *loop;
     uv_signal_t signals[2];
     uv_timer_t retry;
+    struct watchdog watchdog;
+    struct pulse pulse;
     struct chancery *client;
     struct chancery_reading *own, *requests;
     struct arena *arena; /* of one event */
@@ -68,12 +71,14 @@ static void adapter_end(struct adapter *a, int status)
         return;
     a->closing = true;
     a->status = status;
+    notify_say("STOPPING=1\nSTATUS=stopping");
     if (a->child)
         child_drop(a->child);
     chancery_close(a->client, NULL, NULL);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&a->signals[i], NULL);
     uv_close((uv_handle_t *)&a->retry, NULL);
+    watchdog_stop(&a->watchdog);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -181,15 +186,13 @@ static void on_parsed(void *arg, int64_t status, int sig, bool late)
     a->import = NULL;
     if (complete)
         publish(a);
-    else if (late || sig == SIGXCPU || sig == SIGKILL)
+    else if (late)
         refuse(a, "list.limit",
                "reading the file took longer than allowed: this is not the list; look at it");
     else if (a->output_error == ERR_BOUNDS)
         refuse(a, "list.limit", "the list is larger than one import may be");
     else
-        refuse(a, "list.parser_died",
-               "the parser ended on this file; nothing was taken from it. Try `chancery list diff` "
-               "on the file, and report it with the file");
+        refuse(a, pipe_death_of(sig)->code, pipe_death_of(sig)->text);
 }
 
 static void parse(struct adapter *a)
@@ -358,6 +361,8 @@ static void read_requests(struct adapter *a)
     int rc = chancery_read(a->client, &options, &a->requests);
     if (rc != 0)
         on_ended(a, rc, NULL);
+    else
+        notify_say("READY=1\nSTATUS=waiting for requests");
 }
 
 /* ---- the own feed ---- */
@@ -449,6 +454,21 @@ static char *parser_path(const char *stated, const char *dir)
     return mem_printf("%.*s/chancery-list-parse", slash ? (int)(slash - self) : 0, self);
 }
 
+/* What a request waits for has a limit of its own: the parser by its time, the broker by the pulse.
+ */
+static bool on_watchdog(void *arg, struct buf *status)
+{
+    struct adapter *a = arg;
+
+    if (!chancery_current(a->client))
+        buf_add_str(status, "waiting for the broker");
+    else if (a->position)
+        buf_printf(status, "at request %llu", (unsigned long long)a->position);
+    else
+        buf_add_str(status, a->requests ? "waiting for requests" : "folding the feed");
+    return pulse_beats(&a->pulse);
+}
+
 static void handles_start(struct adapter *a)
 {
     static const int numbers[] = {SIGTERM, SIGINT};
@@ -460,6 +480,8 @@ static void handles_start(struct adapter *a)
     }
     uv_timer_init(a->loop, &a->retry);
     a->retry.data = a;
+    a->pulse.client = a->client;
+    watchdog_start(&a->watchdog, a->loop, on_watchdog, a);
 }
 
 static int adapter_run(struct adapter *a)
@@ -470,13 +492,15 @@ static int adapter_run(struct adapter *a)
         .server_key = a->settings.server_key,
         .key_file = a->settings.key_file,
         .log = a->settings.log,
+        .keep_dir = a->settings.keep_dir,
         .software = "sanctions",
+        .patient = true,
     };
 
     a->loop = uv_default_loop();
     if (chancery_open(&a->client, a->loop, &options, why) != 0) {
         log_error("sanctions: %s", why);
-        return EXIT_FAILURE;
+        return EXIT_SETTINGS;
     }
     a->arena = arena_new(EVENT_ARENA);
     a->feed = feed_new(LIST);
@@ -500,24 +524,19 @@ struct own_settings {
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
     static const struct conf_key keys[] = {
         {"sanctions", "parser", CONF_STRING, offsetof(struct own_settings, parser), NULL, 0,
-         PATH_MAX},
+         PATH_MAX,
+         "Program that reads list files, instead of chancery-list-parse beside chancery-sanctions"},
         {0},
     };
-    struct adapter a = {.status = EXIT_FAILURE};
+    struct adapter a = {.status = EXIT_SETTINGS};
     struct own_settings own = {NULL};
     struct buf why = {0};
-    const char *file = NULL;
-    int c;
+    const char *file = settings_file(argc, argv, "sanctions", keys, &a.status);
 
-    while ((c = getopt_long(argc, argv, "c:", options, NULL)) == 'c')
-        file = optarg;
-    if (c != -1 || optind < argc || !file) {
-        log_error("usage: chancery-sanctions --config FILE");
-        return 2;
-    }
+    if (!file)
+        return a.status;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     if (settings_read(&a.settings, file, "sanctions", keys, &own, NULL, &why) == 0) {

@@ -1,39 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* parse_main.c - chancery-list-parse: reads a stranger's file and nothing else
  *
- * A process of its own, so that a fault in reading XML holds no key and no log: it has limits on
- * processor and memory, may write no file and gain no privilege.  It writes lib/pipe.h's messages
- * to standard output, the last of them a snapshot or a refusal, and then exits with 0; with 2 on a
- * usage error, with 1 where it cannot write.  A file that cannot be read is a refusal.
+ * A process of its own, so that a fault in reading XML holds no key and no log; from the file's
+ * opening on it lives in sandbox.h's bounds.  It writes lib/pipe.h's messages to standard output,
+ * the last of them a snapshot or a refusal, and then exits with 0; with 2 on a usage error, with 1
+ * where it cannot write.  A file that cannot be read is a refusal.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "adapters/sanctions/sandbox.h"
 #include "adapters/sanctions/un.h"
 #include "lib/err.h"
 #include "lib/pipe.h"
 
-enum { CPU_SECONDS = 20, WRITE_BLOCK = 64 * 1024 };
-static const rlim_t MEMORY = (rlim_t)512 * 1024 * 1024;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
-#else
-enum { SANITIZED = 0 };
-#endif
+enum { WRITE_BLOCK = 64 * 1024 };
 
 typedef int list_read(struct slice file, un_party *each, void *arg, struct list *list,
                       struct list_fault *fault);
@@ -43,29 +29,12 @@ static const struct format {
     list_read *read;
 } formats[] = {{"un", un_read}, {NULL, NULL}};
 
+static const char too_large[] = "the file is larger than 256 MiB: this is not the list";
+
 struct output {
     struct hash snapshot;
     struct buf pending;
 };
-
-static int set_limit(__rlimit_resource_t resource, rlim_t most)
-{
-    const struct rlimit limit = {most, most};
-
-    return setrlimit(resource, &limit);
-}
-
-/* After the file was opened: no other can be. */
-static int confine(void)
-{
-    if (set_limit(RLIMIT_CPU, CPU_SECONDS) != 0 || set_limit(RLIMIT_FSIZE, 0) != 0 ||
-        set_limit(RLIMIT_CORE, 0) != 0)
-        return ERR_IO;
-    /* a sanitizer's shadow is larger than any limit, and at the end it reads its own maps */
-    if (!SANITIZED && (set_limit(RLIMIT_NOFILE, 0) != 0 || set_limit(RLIMIT_AS, MEMORY) != 0))
-        return ERR_IO;
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : ERR_IO;
-}
 
 static int flush(struct output *o)
 {
@@ -146,8 +115,7 @@ static struct list_fault read_file(int fd, struct buf *out)
         n = read(fd, at, 256 * 1024);
         out->size = had + (n > 0 ? (size_t)n : 0);
         if (out->size > LIST_FILE)
-            return fault_of("list.limit", "the file is larger than 256 MiB: this is not the list",
-                            "");
+            return fault_of("list.limit", too_large, "");
     } while (n > 0 || (n < 0 && errno == EINTR));
     return n < 0 ? fault_of("list.unreadable", "the file cannot be read", strerror(errno))
                  : (struct list_fault){.code = NULL};
@@ -192,16 +160,30 @@ static int parse(const struct format *format, int fd)
     return rc;
 }
 
-static int refuse_unopened(const struct format *format, const char *reason)
+static int refuse_unopened(const struct format *format, const struct list_fault *fault)
 {
     struct output o = {.pending = {0}};
-    struct list_fault fault = fault_of("list.unreadable", "the file cannot be opened", reason);
-    int rc = put_refusal(&o, format->list, &fault);
+    int rc = put_refusal(&o, format->list, fault);
 
     if (rc == 0)
         rc = flush(&o);
     buf_free(&o.pending);
     return rc;
+}
+
+/* The descriptor of a file that may be read, or -1 with a fault. */
+static int open_file(const char *name, struct list_fault *fault)
+{
+    struct stat st;
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        *fault = fault_of("list.unreadable", "the file cannot be opened", strerror(errno));
+    else if (st.st_size > LIST_FILE)
+        *fault = fault_of("list.limit", too_large, "");
+    else
+        return fd;
+    return -1;
 }
 
 static const struct format *format_find(const char *list)
@@ -217,6 +199,7 @@ int main(int argc, char **argv)
 {
     const struct format *format =
         argc == 4 && strcmp(argv[1], "--list") == 0 ? format_find(argv[2]) : NULL;
+    struct list_fault fault;
 
     if (!format) {
         fputs("usage: chancery-list-parse --list un FILE\n", stderr);
@@ -224,12 +207,13 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* standard output is a pipe; to a file it fails */
-    int fd = open(argv[3], O_RDONLY | O_CLOEXEC);
+    int fd = open_file(argv[3], &fault);
     if (fd < 0)
-        return refuse_unopened(format, strerror(errno)) == 0 ? 0 : 1;
-    if (confine() != 0) {
-        fprintf(stderr, "chancery-list-parse: cannot set its limits: %s\n", strerror(errno));
+        return refuse_unopened(format, &fault) == 0 ? 0 : 1;
+    if (sandbox_enter(fd) != 0) {
+        fprintf(stderr, "chancery-list-parse: cannot confine itself: %s\n", strerror(errno));
         return 1;
     }
-    return parse(format, fd) == 0 ? 0 : 1;
+    /* at once: what libraries do at an orderly end may ask for more than is allowed */
+    _exit(parse(format, fd) == 0 ? 0 : 1);
 }

@@ -3,6 +3,7 @@
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/outcome.h"
 #include "adapters/terminal/pick.h"
+#include "lib/mem.h"
 
 static int snapshot_find(struct outcome *o, const struct call *c, uint8_t hash[32])
 {
@@ -36,11 +37,10 @@ static int request_decision(struct outcome *o, const struct call *c, uint8_t has
     yes.list = no.list = o->list;
     yes.snapshot = no.snapshot = (ProtobufCBinaryData){32, hash};
     yes.reason = no.reason = reason;
-    progress_step(&o->s->progress, "recording notices", 0, 0);
     int rc = session_request(o->s, "embargo.in", confirm ? &yes.base : &no.base, NULL, &o->request);
     if (rc == FAILED)
         session_unpublished(o->s);
-    return rc == DONE ? outcome_wait(o) : rc;
+    return rc;
 }
 
 static int decide(const struct call *c, bool confirm)
@@ -53,13 +53,22 @@ static int decide(const struct call *c, bool confirm)
         return call_usage(
             c, "not the SHA-256 of a snapshot, nor at least the first %d digits of it: %s",
             PICK_LEAST, c->argument[0]);
-    int rc = session_open(&s, c);
+    int rc = session_open_publishing(&s, c);
     if (rc != DONE)
         return rc;
     rc = snapshot_find(&o, c, hash);
+    char *list = mem_str(o.list); /* it may lie in the session that ends */
+    o.list = list;
     if (rc == DONE)
         rc = request_decision(&o, c, hash, confirm);
+    if (rc == DONE)
+        rc = session_published(&s, c);
+    if (rc == DONE) {
+        progress_step(&s.progress, "recording notices", 0, 0);
+        rc = outcome_wait(&o);
+    }
     session_close(&s);
+    mem_free(list);
     return rc;
 }
 

@@ -236,16 +236,14 @@ static void show_envelope(const Core__Envelope *e)
     mem_free(mode);
 }
 
-static bool show_one(void *arg, const struct seen *seen)
+void show_event(const struct seen *seen, bool json)
 {
-    struct showing *show = arg;
     const Core__SignedEvent *s = seen->event.signed_event;
     char *received = time_of(seen->received, true), *key = hex_of(s->key_id, 0);
     char hash[2 * HASH_SIZE + 1];
 
-    show->found = true;
     hex_encode(hash, seen->event.envelope_hash.bytes, HASH_SIZE);
-    if (show->json) {
+    if (json) {
         json_t *object = seen_json(seen);
         json_object_set_new(object, "envelopeHash", json_string(hash));
         json_object_set_new(object, "signed", signature_json(&seen->event));
@@ -265,6 +263,14 @@ static bool show_one(void *arg, const struct seen *seen)
     }
     mem_free(received);
     mem_free(key);
+}
+
+static bool show_one(void *arg, const struct seen *seen)
+{
+    struct showing *show = arg;
+
+    show->found = true;
+    show_event(seen, show->json);
     return false;
 }
 

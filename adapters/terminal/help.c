@@ -6,6 +6,7 @@
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/near.h"
 #include "lib/json.h"
+#include "lib/man.h"
 #include "lib/slice.h"
 
 enum { COLUMNS = 96 };
@@ -204,15 +205,6 @@ int help_missing(const char *noun, const char *verb)
 }
 
 /* ---- the manual page ---- */
-
-static void man_text(const char *s, FILE *out)
-{
-    for (; *s; s++) {
-        if (strchr("_*\\#.-", *s))
-            fputc('\\', out);
-        fputc(*s, out);
-    }
-}
 
 static void man_option(size_t o, const char *indent, FILE *out)
 {

@@ -75,10 +75,7 @@ static int import(struct outcome *o, const char *file)
         rc = send_request(o, file, &part, &request); /* the broker began anew in between */
     if (rc == FAILED && o->s->published_done)
         session_unpublished(o->s);
-    if (rc != DONE)
-        return rc;
-    progress_step(&o->s->progress, "reading the list", 0, 0);
-    return outcome_wait(o);
+    return rc;
 }
 
 static bool is_file(const char *name)
@@ -99,10 +96,16 @@ int list_import_run(const struct call *c)
     errno = 0;
     if (!is_file(c->argument[0]))
         return FAILED;
-    int rc = session_open(&s, c);
+    int rc = session_open_publishing(&s, c);
     if (rc != DONE)
         return rc;
     rc = import(&o, c->argument[0]);
+    if (rc == DONE)
+        rc = session_published(&s, c);
+    if (rc == DONE) {
+        progress_step(&s.progress, "reading the list", 0, 0);
+        rc = outcome_wait(&o);
+    }
     session_close(&s);
     return rc;
 }

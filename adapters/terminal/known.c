@@ -11,12 +11,16 @@
 
 static const type_table known_types = {
     &core__log_founded__descriptor,
+    &core__log_succeeded__descriptor,
+    &core__return_ended__descriptor,
     &core__party_added__descriptor,
     &core__office_added__descriptor,
     &core__seat_admitted__descriptor,
     &core__key_added__descriptor,
     &core__key_revoked__descriptor,
     &core__access_rule__descriptor,
+    &core__clock_accepted__descriptor,
+    &core__clock_moved__descriptor,
     &core__refusals_counted__descriptor,
     &core__request_refused__descriptor,
     &core__rules_adopted__descriptor,

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - `chancery`: one command in front of several programs, as git is */
 #include <locale.h>
+#include <string.h>
 
-#include "adapters/terminal/verb.h"
+#include "adapters/terminal/commands.h"
 
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
+    if (argc == 2 && strcmp(argv[1], "--settings") == 0) {
+        up_settings();
+        return DONE;
+    }
     return verb_main(argc, argv);
 }

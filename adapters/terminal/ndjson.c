@@ -325,7 +325,7 @@ int ndjson_run(const struct call *c)
     if (rc == DONE)
         rc = input_open(&f);
     if (rc == DONE)
-        rc = session_open(&s, c);
+        rc = session_open_publishing(&s, c);
     if (rc == DONE) {
         progress_end(&s.progress);
         for (size_t i = 0; i < BATCH_MOST; i++)

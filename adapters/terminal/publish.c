@@ -89,7 +89,7 @@ static int payload_read(const char *file, struct draft *d)
 static int publish(const struct call *c, const struct draft *d)
 {
     struct session s;
-    int rc = session_open(&s, c);
+    int rc = session_open_publishing(&s, c);
 
     if (rc != DONE)
         return rc;

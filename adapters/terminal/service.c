@@ -10,7 +10,7 @@
 #include "lib/err.h"
 #include "lib/json.h"
 
-static const int64_t answer_for = INT64_C(30) * 1000000;
+static const int64_t answer_for = INT64_C(30) * 1000000, glance = INT64_C(2) * 1000000;
 
 /* ---- status ---- */
 
@@ -48,9 +48,8 @@ static int status_fetch(struct session *s, const Core__Status **out)
     return rc == DONE ? f.status : rc;
 }
 
-struct failure { /* an input that a worker failed on */
+struct failure { /* an input that a worker failed on and that was not tried again */
     uint64_t input;
-    uint64_t retry; /* position of the request to decide it again; 0 = none, or it failed too */
     char stream[65], type[129];
     uint32_t deaths;
 };
@@ -60,17 +59,31 @@ struct failures {
     size_t n;
 };
 
-/* A retry that fails leaves the input where it was: its answer names the request. */
-static void take_failed(struct failures *f, const char *stream, const void *body)
+/* "embargo" of "embargo.out". */
+static int domain_size(const char *stream)
 {
-    const Core__WorkerFailed *w = body;
+    const char *dot = strrchr(stream, '.');
+
+    return dot ? (int)(dot - stream) : (int)strlen(stream);
+}
+
+static void failures_drop(struct failures *f, const char *stream, uint64_t input)
+{
+    int size = domain_size(stream);
+    size_t kept = 0;
 
     for (size_t i = 0; i < f->n; i++) {
-        if (f->list[i].retry == w->input) {
-            f->list[i].retry = 0;
-            return;
-        }
+        const struct failure *at = &f->list[i];
+        if (at->input != input || domain_size(at->stream) != size ||
+            strncmp(at->stream, stream, (size_t)size) != 0)
+            f->list[kept++] = *at;
     }
+    f->n = kept;
+}
+
+static void failures_add(struct failures *f, const char *stream, const Core__WorkerFailed *w)
+{
+    failures_drop(f, stream, w->input); /* asked for twice, it fails twice */
     f->list = mem_grow(f->list, (f->n + 1) * sizeof *f->list);
     struct failure *added = &f->list[f->n++];
     *added = (struct failure){.input = w->input, .deaths = w->deaths};
@@ -78,32 +91,17 @@ static void take_failed(struct failures *f, const char *stream, const void *body
     snprintf(added->type, sizeof added->type, "%s", w->type);
 }
 
-static void take_retry(struct failures *f, uint64_t position, const void *body)
-{
-    const Core__RetryInput *r = body;
-
-    for (size_t i = 0; i < f->n; i++)
-        if (f->list[i].input == r->input)
-            f->list[i].retry = position;
-}
-
+/* A retry that fails again has a WorkerFailed of its own, which names the same input. */
 static bool failures_gather(void *arg, const struct seen *seen)
 {
-    if (seen->type == &core__worker_failed__descriptor && seen->body)
-        take_failed(arg, seen->event.envelope->stream, seen->body);
-    else if (seen->type == &core__retry_input__descriptor && seen->body)
-        take_retry(arg, seen->position, seen->body);
+    const char *stream = seen->event.envelope->stream;
+    const void *body = seen->body;
+
+    if (seen->type == &core__worker_failed__descriptor && body)
+        failures_add(arg, stream, body);
+    else if (seen->type == &core__retry_input__descriptor && body)
+        failures_drop(arg, stream, ((const Core__RetryInput *)body)->input);
     return true;
-}
-
-static void drop_retried(struct failures *f)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < f->n; i++)
-        if (!f->list[i].retry)
-            f->list[kept++] = f->list[i];
-    f->n = kept;
 }
 
 static int failures_find(struct session *s, struct failures *f)
@@ -115,9 +113,7 @@ static int failures_find(struct session *s, struct failures *f)
     };
 
     *f = (struct failures){0};
-    int rc = session_look(s, &look);
-    drop_retried(f);
-    return rc;
+    return session_look(s, &look);
 }
 
 static void show_failures(const struct failures *f)
@@ -241,6 +237,7 @@ int status_run(const struct call *c)
 
     if (rc != DONE)
         return rc;
+    s.ask_for = glance;
     rc = status_show(&s, c->option[OPT_JSON] != NULL);
     session_close(&s);
     return rc;
@@ -317,10 +314,9 @@ static int retry(struct session *s, const struct failure *f, bool json)
     Core__RetryInput request = CORE__RETRY_INPUT__INIT;
     struct retrying r = {0};
     char in[80];
-    const char *dot = strrchr(f->stream, '.');
 
     request.input = f->input;
-    snprintf(in, sizeof in, "%.*s.in", (int)(dot - f->stream), f->stream);
+    snprintf(in, sizeof in, "%.*s.in", domain_size(f->stream), f->stream);
     int rc = session_request(s, in, &request.base, NULL, &r.request);
     if (rc != DONE)
         return rc == FAILED ? session_unpublished(s) : rc;
@@ -347,7 +343,7 @@ int worker_retry_run(const struct call *c)
 
     if (!call_position(c, c->argument[0], &input))
         return USAGE;
-    int rc = session_open(&s, c);
+    int rc = session_open_publishing(&s, c);
     if (rc != DONE)
         return rc;
     rc = failures_find(&s, &failures);

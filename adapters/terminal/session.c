@@ -102,28 +102,25 @@ void session_interruptible(struct session *s)
     }
 }
 
-static int settings_find(struct session *s, const struct call *c)
+int settings_of_call(struct settings *s, const struct call *c)
 {
     const char *dir = getenv("CHANCERY_DIR"), *seat = c->option[OPT_SEAT];
     struct buf why = {0};
 
     if (c->option[OPT_CONFIG] || c->option[OPT_DIR])
         dir = c->option[OPT_CONFIG] ? c->option[OPT_CONFIG] : c->option[OPT_DIR];
-    int rc =
-        settings_read(&s->settings, dir && dir[0] ? dir : ".", "terminal", NULL, NULL, NULL, &why);
+    int rc = settings_read(s, dir && dir[0] ? dir : ".", "terminal", NULL, NULL, NULL, &why);
     if (rc < 0)
         complain("%s; name an instance with --dir or $CHANCERY_DIR, or make one with"
                  " `chancery init DIR`",
                  buf_cstr(&why));
     buf_free(&why);
-    if (rc == 0 && seat && !identifier_valid(seat))
+    if (rc == 0 && seat && !identifier_valid(seat)) {
+        settings_clear(s);
         return call_usage(c, "--seat %s: not an identifier, [A-Za-z0-9._-]{1,64}", seat);
-    if (rc == 0 && seat) {
-        mem_free(s->settings.seat);
-        mem_free(s->settings.key_file);
-        s->settings.seat = mem_str(seat);
-        s->settings.key_file = mem_printf("%s/keys/%s.key", s->settings.dir, seat);
     }
+    if (rc == 0 && seat)
+        settings_set_seat(s, seat);
     return rc ? FAILED : DONE;
 }
 
@@ -141,34 +138,50 @@ static void on_no_session(void *arg, const struct chancery_session *session)
     (void)session;
 }
 
-int session_open(struct session *s, const struct call *c)
+/* Another command of the seat may be publishing: it is waited for. */
+static int client_open(struct session *s, const char *keep_dir)
 {
     char why[256] = "";
-    bool up = false;
-
-    *s = (struct session){0};
-    log_set_level(LOG_ERROR); /* what a person needs to know is complained about here */
-    int rc = settings_find(s, c);
-    if (rc != DONE) {
-        settings_clear(&s->settings);
-        return rc;
-    }
     struct chancery_options options = {.endpoint = s->settings.endpoint,
                                        .server_key = s->settings.server_key,
                                        .key_file = s->settings.key_file,
                                        .log = s->settings.log,
+                                       .keep_dir = keep_dir,
                                        .software = "chancery " CHANCERY_VERSION,
                                        .give_up = publish_for};
+    int64_t until = now() + publish_for;
+    int rc;
+
+    while ((rc = chancery_open(&s->client, &s->loop, &options, why)) == ERR_OWNED &&
+           now() < until) {
+        progress_step(&s->progress, "waiting for another command of this seat", 0, 0);
+        uv_sleep(TICK_MS);
+    }
+    if (rc == 0)
+        return DONE;
+    complain("%s", why);
+    s->client = NULL;
+    return FAILED;
+}
+
+static int open_session(struct session *s, const struct call *c, bool publishes)
+{
+    bool up = false;
+
+    *s = (struct session){.ask_for = ask_for};
+    log_set_level(LOG_ERROR); /* what a person needs to know is complained about here */
+    int rc = settings_of_call(&s->settings, c);
+    if (rc != DONE)
+        return rc;
     uv_loop_init(&s->loop);
     uv_timer_init(&s->loop, &s->timer);
     s->timer.data = s;
     s->arena = arena_new(ARENA);
     progress_begin(&s->progress, "connecting");
-    if (chancery_open(&s->client, &s->loop, &options, why) != 0) {
-        session_fail(s, "%s", why);
-        s->client = NULL;
+    rc = client_open(s, publishes ? s->settings.keep_dir : NULL);
+    if (rc != DONE) {
         session_close(s);
-        return FAILED;
+        return rc;
     }
     uv_timer_start(&s->timer, on_tick, TICK_MS, TICK_MS);
     chancery_on_session(s->client, on_session, &up);
@@ -178,6 +191,22 @@ int session_open(struct session *s, const struct call *c)
     if (rc != DONE)
         session_close(s);
     return rc;
+}
+
+int session_open(struct session *s, const struct call *c)
+{
+    return open_session(s, c, false);
+}
+
+int session_open_publishing(struct session *s, const struct call *c)
+{
+    return open_session(s, c, true);
+}
+
+int session_published(struct session *s, const struct call *c)
+{
+    session_close(s);
+    return session_open(s, c);
 }
 
 static void on_closed(void *arg)
@@ -256,7 +285,8 @@ int session_unpublished(struct session *s)
         return session_fail(s, "refused, nothing was recorded: %s: %s%s%s", p->code, p->text,
                             p->field[0] ? ": " : "", p->field);
     return session_fail(s,
-                        "it is not known whether this was recorded; look with `chancery event ls`");
+                        "it is not known whether this was recorded; this seat's next command that"
+                        " publishes asks again; look with `chancery event ls`");
 }
 
 int session_request(struct session *s, const char *stream, const ProtobufCMessage *message,
@@ -344,7 +374,7 @@ int session_ask(struct session *s, const char *service, const ProtobufCMessage *
                 const ProtobufCMessageDescriptor *type, const void **answer)
 {
     struct asking a = {.s = s, .type = type};
-    int64_t until = now() + ask_for;
+    int64_t until = now() + s->ask_for;
     bool never = false;
     int rc;
 
@@ -370,28 +400,34 @@ struct looking {
     int status;
 };
 
+int seen_open(struct seen *seen, const struct chancery_record *r, struct arena *arena)
+{
+    char where[128];
+
+    *seen = (struct seen){.position = r->position, .received = r->received};
+    arena_reset(arena);
+    int err = event_open(&seen->event, slice_of(r->event, r->event_size),
+                         slice_of(r->payload, r->payload_size), arena, where);
+    if (err < 0) {
+        complain("position %llu cannot be read: %s: %s", (unsigned long long)r->position, where,
+                 err_text(err));
+        return FAILED;
+    }
+    seen->type = known_type(seen->event.envelope->type);
+    if (seen->type)
+        seen->body = scan_unpack(seen->type, seen->event.payload, arena, &err, where);
+    return DONE;
+}
+
 static int on_record(void *arg, const struct chancery_record *r)
 {
     struct looking *l = arg;
-    struct seen seen = {.position = r->position, .received = r->received};
-    char where[128];
-    int err = 0;
+    struct seen seen;
 
     if (l->done)
         return 1;
-    arena_reset(l->arena);
-    err = event_open(&seen.event, slice_of(r->event, r->event_size),
-                     slice_of(r->payload, r->payload_size), l->arena, where);
-    if (err < 0) {
-        l->status = session_fail(l->session, "position %llu cannot be read: %s: %s",
-                                 (unsigned long long)r->position, where, err_text(err));
-        l->done = true;
-        return 1;
-    }
-    seen.type = known_type(seen.event.envelope->type);
-    if (seen.type)
-        seen.body = scan_unpack(seen.type, seen.event.payload, l->arena, &err, where);
-    if (!l->look->each(l->look->arg, &seen))
+    l->status = seen_open(&seen, r, l->arena);
+    if (l->status != DONE || !l->look->each(l->look->arg, &seen))
         l->done = true;
     return 1;
 }
@@ -433,6 +469,7 @@ int session_look(struct session *s, const struct look *look)
         .until = look->until,
         .streams = count(look->streams, 4) ? look->streams : NULL,
         .types = count(look->types, 4) ? look->types : NULL,
+        .seat = look->seat,
         .record = on_record,
         .caught_up = on_caught_up,
         .ended = on_ended,

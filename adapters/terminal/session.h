@@ -32,6 +32,7 @@ struct session {
     struct arena *arena; /* of answers; reset by nobody until session_close */
     struct progress progress;
     int64_t deadline;           /* of what is waited for; 0 = for ever */
+    int64_t ask_for;            /* how long session_ask waits for a worker */
     int64_t gone;               /* since when there is no connection; 0 = there is one */
     bool patient;               /* goes on waiting without a connection (watch) */
     bool told;                  /* that it waits for the broker */
@@ -42,8 +43,17 @@ struct session {
     bool published_done;
 };
 
+/* Of the instance and seat that the options name: DONE, FAILED or USAGE. */
+int settings_of_call(struct settings *s, const struct call *c);
+
 /* DONE, USAGE, FAILED, or UNREACHABLE when no broker answers within 5 s. */
 int session_open(struct session *s, const struct call *c);
+/* The same for commands that publish: the seat's receipts are kept in DIR/keep/<seat>, by one
+ * command at a time, and what an earlier one left unconfirmed is published first. */
+int session_open_publishing(struct session *s, const struct call *c);
+/* All is published that this command publishes: another one may, while this one waits for answers.
+ * As session_open; the session is closed when it is not DONE. */
+int session_published(struct session *s, const struct call *c);
 void session_close(struct session *s); /* all zero is fine */
 
 /* Runs the loop until *done: DONE, FAILED when `patience` (microseconds, 0 = for ever) is over, or
@@ -64,8 +74,8 @@ int session_unpublished(struct session *s);
 int session_request(struct session *s, const char *stream, const ProtobufCMessage *message,
                     const struct chancery_part *part, uint64_t *position);
 
-/* The answer lies in the session's arena.  Waits up to 10 s for a worker that starts or still reads
- * the log. */
+/* The answer lies in the session's arena.  Waits s->ask_for, 10 s unless the command sets it, for a
+ * worker that starts or still reads the log. */
 int session_ask(struct session *s, const char *service, const ProtobufCMessage *question,
                 const ProtobufCMessageDescriptor *type, const void **answer);
 
@@ -77,8 +87,12 @@ struct seen { /* an event of the log, valid during the call */
     const ProtobufCMessage *body;           /* NULL = of no known type */
 };
 
+/* Lies in the arena, which is reset: DONE, or FAILED when it cannot be read. */
+int seen_open(struct seen *seen, const struct chancery_record *record, struct arena *arena);
+
 struct look {                          /* which events */
     const char *streams[4], *types[4]; /* NULL-ended; none = all */
+    const char *seat;                  /* NULL = of all */
     uint64_t from, until;
     bool follow;      /* go on behind the head */
     int64_t patience; /* with `follow`: microseconds, 0 = for ever */

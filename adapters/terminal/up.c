@@ -2,7 +2,7 @@
 /* up.c - `chancery up`: starts the processes of an instance, and again when one dies
  *
  * The broker first; the others once its socket takes connections.  A process that dies is started
- * again after a pause that doubles from 100 ms to 5 s, and is 100 ms again once the process lived
+ * again after a pause that doubles from 100 ms to 1 s, and is 100 ms again once the process lived
  * for 10 s.  All end with this one: by SIGTERM, or by the kernel when this one is killed.
  */
 #include <errno.h>
@@ -28,7 +28,6 @@
 #include "lib/settings.h"
 
 enum {
-    PROCESSES_MOST = 16,
     PAUSE_LEAST = 100, /* ms */
     PAUSE_MOST = 1000,
     STEADY = 10000,
@@ -163,6 +162,19 @@ static void broker_await(struct up *up)
 
 /* ---- settings ---- */
 
+/* [process NAME] program, or chancery-NAME beside this one. */
+static char *program_of(const struct up *up, const char *name)
+{
+    const struct settings_process *own = settings_process_find(&up->settings, name);
+
+    if (own)
+        return mem_str(own->program);
+    char *file = mem_printf("chancery-%s", name);
+    char *program = program_beside(file);
+    mem_free(file);
+    return program;
+}
+
 static int process_add(struct up *up, const char *name)
 {
     if (up->n == PROCESSES_MOST || !identifier_valid(name)) {
@@ -171,12 +183,10 @@ static int process_add(struct up *up, const char *name)
         return FAILED;
     }
     struct process *p = &up->processes[up->n++];
-    char *program = mem_printf("chancery-%s", name);
     snprintf(p->name, sizeof p->name, "%s", name);
-    p->program = program_beside(program);
+    p->program = program_of(up, name);
     p->log = mem_printf("%s/%s.log", up->settings.run_dir, name);
     p->pause = PAUSE_LEAST;
-    mem_free(program);
     if (access(p->program, X_OK) != 0) {
         complain("[up] processes: cannot run %s: %s", p->program, strerror(errno));
         return FAILED;
@@ -210,13 +220,20 @@ static int lock_take(struct up *up)
     return rc;
 }
 
+static const struct conf_key keys[] = {
+    {"up", "processes", CONF_STRING, offsetof(struct up, names), "broker embargo sanctions alert",
+     0, 0, "What `chancery up` starts, the broker first; the units of systemd do not read it"},
+    {0},
+};
+
+void up_settings(void)
+{
+    settings_man(NULL, keys, stdout);
+    settings_man("terminal", NULL, stdout);
+}
+
 static int settings_find(struct up *up, const struct call *c)
 {
-    static const struct conf_key keys[] = {
-        {"up", "processes", CONF_STRING, offsetof(struct up, names),
-         "broker embargo sanctions alert", 0, 0},
-        {0},
-    };
     const char *dir = getenv("CHANCERY_DIR");
     struct buf why = {0};
 

@@ -1,80 +1,376 @@
 # SPDX-License-Identifier: Apache-2.0
-"""run.py - figures of the programs as built; names as arguments, all without.
+"""run.py [NAME...] [--long] [--peers] [--rounds N] - figures of the programs as built.
 
-Prints what was measured and by which command; nothing here passes or fails."""
+Each figure stands beside the command that made it; what is compared runs in turn, round by round, and
+a ratio is taken within a round. --long: runs of 2 s and a log of a million events. --peers: Redis,
+RabbitMQ and NATS in the same rounds, by the drivers of ../shared/bench. Nothing here passes or fails."""
+import argparse
+import atexit
 import os
+import re
+import shutil
+import signal
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.environ["SOURCE_DIR"], "tests", "integration"))
-from instance import Instance, scratch, snapshot, spawn, tool, wait_for  # noqa: E402
+SOURCE = os.environ["SOURCE_DIR"]
+sys.path.insert(0, os.path.join(SOURCE, "tests", "integration"))
+from instance import BUILD, SHARED, Instance, scratch, snapshot, spawn, tool, wait_for  # noqa: E402
+
+DRIVERS = os.path.join(BUILD, "..", "peers")
+SEATS = "officer,embargo,sanctions,alert,administrator"
+RULE = ('{"rule": "bench", "effect": "EFFECT_ALLOW", "subjectKind": "SUBJECT_KIND_ANY", "stream": "bench*",'
+        ' "type": "*", "verbs": ["VERB_PUBLISH", "VERB_READ", "VERB_ASK", "VERB_OFFER"]}')
+SIZES = {128: "128 B", 1024: "1 KiB", 16384: "16 KiB"}
+CELLS = ((1, 1024), (8, 128), (1, 1), (8, 1))  # publishers, and under way for each
 
 
-def show(*command):
-    print("$ " + " ".join([os.path.basename(command[0]), *command[1:]]), flush=True)
-    subprocess.run(command, check=False)
+def shown(command, env):
+    words = [f"{k}={v}" for k, v in (env or {}).items() if k != "BENCH_SEAT_KEY"]
+    return " ".join(words + [os.path.basename(command[0]), *command[1:]]).replace(scratch.root + "/", "")
 
 
-def base():
-    show(tool("bench_base"))
+class Lines:
+    """What the drivers print: for each case its rounds, and the command that made them."""
+
+    def __init__(self):
+        self.rounds, self.commands = {}, {}
+
+    def run(self, key, *command, env=None):
+        """Keeps the first line under the key; the others come back as they are, for who wants them."""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900,
+                              env={**os.environ, **(env or {})})
+        if done.returncode:
+            print(f"$ {shown(command, env)}\n{done.stderr.strip()}", flush=True)
+            return ""
+        self.take(key, done.stdout.splitlines()[0])
+        self.commands[key] = shown(command, env)
+        return done.stdout
+
+    def take(self, key, line):
+        f = line.split("\t")
+        self.rounds.setdefault(key, []).append(
+            {"case": f[1], "size": int(f[3]), "producers": int(f[4]), "window": int(f[5]),
+             "n": int(f[6]), "seconds": float(f[7]), "rate": float(f[8]), "p50": float(f[10]),
+             "p99": float(f[11])})
+
+    def table(self):
+        print(f"{'':60} {'a second':>10} {'(least-most)':>19} {'p50 us':>8} {'p99 us':>8}")
+        for key, rounds in self.rounds.items():
+            rates = [r["rate"] for r in rounds]
+            print(f"{key:60} {statistics.median(rates):>10.0f} {f'({min(rates):.0f}-{max(rates):.0f})':>19}"
+                  f" {statistics.median(r['p50'] for r in rounds):>8.0f}"
+                  f" {statistics.median(r['p99'] for r in rounds):>8.0f}  $ {self.commands.get(key, '')}")
+
+    def ratio(self, text, ours, value):
+        """The value of each round in which all took part: median, least and most."""
+        values = []
+        for i in range(max(map(len, self.rounds.values()), default=0)):
+            try:
+                values.append(value(lambda key: self.rounds[key][i]))
+            except (IndexError, KeyError, ZeroDivisionError):
+                continue
+        if values:
+            print(f"{text:90} {statistics.median(values):8.3f}  ({min(values):.3f}-{max(values):.3f})")
+        else:
+            print(f"{text:90} no figure for {ours}")
 
 
-def journal():
-    show(tool("bench_journal"))
+# ---- brokers ----
+
+class Broker:
+    """A broker alone on an instance of its own, on whose streams bench* every seat may do all."""
+
+    def __init__(self, *without):
+        self.instance, self.env = Instance(), None
+        self.dir, self.without = self.instance.dir, without
+        with open(self.instance.conf) as f:
+            conf = f.read().replace("[broker]\n", "[broker]\nquota-events = 10000000\nquota-bytes = 100G\n"
+                                    "scrub-rate = 0\n")
+        with open(self.instance.conf, "w") as f:
+            f.write(conf)
+        self.start("chancery-broker")
+        self.instance.check("event", "publish", "-", "--stream", "registry", "--type", "core.AccessRule",
+                            "--seat", "administrator", stdin=RULE)
+        if without:
+            self.stop()
+            with open(os.path.join(self.dir, "keys", "officer.key")) as f:
+                key = re.search(r"^curve-public = (\w+)", f.read(), re.M)[1]
+            self.env = {"BENCH_WITHOUT": ",".join(without), "BENCH_SEAT_KEY": key}
+            self.start("bench_broker")
+
+    def start(self, program):
+        self.started = time.monotonic()
+        self.process = spawn(tool(program), "--config", self.dir, stderr=subprocess.DEVNULL,
+                             env={**os.environ, **(self.env or {})})
+        done = subprocess.run(self.client("ready"), capture_output=True, timeout=60,
+                              env={**os.environ, **(self.env or {})})
+        assert done.returncode == 0, done.stderr
+        return time.monotonic() - self.started
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        self.process.wait(60)
+
+    def client(self, mode, *options):
+        """With everybody the officer where nobody is asked for a key."""
+        seats = "officer" if "curve" in self.without else SEATS
+        return [tool("bench_client"), "-d", self.dir, "-m", mode, *map(str, options), "-x", seats]
+
+    def memory(self):
+        """KiB of its own."""
+        with open(f"/proc/{self.process.pid}/status") as f:
+            return int(re.search(r"^RssAnon:\s+(\d+)", f.read(), re.M)[1])
+
+    def on_disk(self):
+        return os.stat(os.path.join(self.dir, "log", "data.mdb")).st_blocks * 512
 
 
-def un_parse():
-    files = scratch()
+def tell(what, figure, command=""):
+    print(f"{what:60} {figure:>22}" + (f"  $ {command}" if command else ""), flush=True)
+
+
+# ---- what is measured once ----
+
+def each(program, *options):
+    done = subprocess.run([tool(program), *options], capture_output=True, text=True, timeout=300)
+    print(f"$ {program} {' '.join(options)}")
+    for line in done.stdout.splitlines():
+        f = line.split("\t")
+        if len(f) == 12:
+            print(f"  {f[1]:30} {f[8]:>12}/s {1e6 * float(f[7]) / int(f[6]):>10.2f} us {f[9]:>10} MB/s")
+        else:
+            print(f"  {line}")
+
+
+def base(a):
+    """Steps on one core."""
+    each("bench_base", "-t", a.seconds)
+
+
+def un_parse(_):
+    """Reading the UN list, beside expat alone."""
     for date in ("2023-03-27", "2024-09-21"):
-        snapshot(date, files)
-        show(tool("bench_un_parse"), os.path.join(os.environ["SOURCE_DIR"], "tests", "data", "un",
+        each("bench_un_parse", "-q", os.path.join(SOURCE, "tests", "data", "un",
                                                   f"un-consolidated-{date}.xml.xz"))
 
 
-def own_memory(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return next(line.split()[1] for line in f if line.startswith("RssAnon"))
+def journal(a):
+    """The log without a broker."""
+    for batch in ("1", "64", "512", "2048"):
+        each("bench_journal", "-d", scratch.root, "-b", batch, "-t", a.seconds)
 
 
-def publish():
-    """Durable, signed, over CURVE, by a client on the same machine."""
-    i = Instance()
-    broker = spawn(tool("chancery-broker"), "--config", i.dir, stderr=subprocess.DEVNULL)
-    wait_for("the broker answers", lambda: i.run("log", "head").returncode == 0)
-    print(f"broker idle: {own_memory(broker.pid)} KiB of its own (RssAnon)")
-    for events, size, batch, window in ((100000, 1024, 64, 16), (100000, 128, 64, 16),
-                                        (20000, 16384, 32, 8), (3000, 1024, 1, 1)):
-        show(tool("bench_publish"), i.conf, str(events), str(size), str(batch), str(window),
-             "officer:sanctions.in")
-    broker.terminate()
-    broker.wait()
+def bytes_each(broker, lines, size, n):
+    """Bytes on disk of an event beyond its payload and envelope."""
+    before = broker.on_disk()
+    lines.run(f"fill {size}", *broker.client("pub", "-s", size, "-n", n))
+    grown = (broker.on_disk() - before) / n
+    out = lines.run(f"read {size}", *broker.client("read", "-s", size))
+    envelope = float(re.search(r"note: an envelope has (\d+)", out)[1])
+    tell(f"disk, an event of {SIZES[size]}: all / beyond payload and envelope",
+         f"{grown:.0f} / {grown - size - envelope:.0f} B", lines.commands[f"fill {size}"])
 
 
-def whole():
+def stalled(broker):
+    """Memory of the broker for one of 100 readers that take nothing."""
+    before = broker.memory()
+    command = broker.client("stall", "-n", 100)
+    readers = spawn(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert readers.stdout.readline() == "stalled\n"
+    last = [0]
+
+    def settled():
+        last.append(broker.memory())
+        time.sleep(0.2)
+        return broker.memory() == last[-1] == last[-2]
+    wait_for("its memory no longer changes", settled)
+    tell("memory of the broker, for one stalled reader of 100", f"{(last[-1] - before) / 100:.0f} KiB",
+         shown(command, None))
+    readers.stdin.close()
+    readers.wait(30)
+
+
+def store(a):
+    """A broker with many events: memory, disk, start, verification."""
+    lines, n = Lines(), 1000000 if a.long else 50000
+    small = Broker()
+    bytes_each(small, lines, 128, n)
+    small.stop()
+    broker = Broker()
+    tell("memory of the broker, idle (RssAnon)", f"{broker.memory()} KiB")
+    bytes_each(broker, lines, 1024, n)
+    tell(f"memory of the broker, with {n} events", f"{broker.memory()} KiB")
+    stalled(broker)
+    broker.stop(signal.SIGKILL)
+    tell(f"start with {n} events after kill -9, to the first Welcome",
+         f"{broker.start('chancery-broker') * 1000:.0f} ms", shown(broker.client("ready"), None))
+    broker.stop()
+    for program, env, text in (("chancery-log", None, "with signatures"),
+                               ("bench_verify", {"BENCH_WITHOUT": "signatures"}, "without")):
+        command = [tool(program), "verify", broker.dir]
+        begun = time.monotonic()
+        done = subprocess.run(command, env={**os.environ, **(env or {})}, capture_output=True, text=True)
+        assert done.returncode == 0, done
+        tell(f"full verify of {n} events of 1 KiB, {text}", f"{time.monotonic() - begun:.2f} s",
+             shown(command, env))
+    shutil.rmtree(broker.instance.root)
+    shutil.rmtree(small.instance.root)
+
+
+def whole(_):
     """From `list import` to the last notice, all of it on disk."""
-    i = Instance()
+    i, files = Instance(), scratch()
     i.up()
-    files = scratch()
     for date, status in (("2023-03-27", 0), ("2024-09-21", 4)):
         path = snapshot(date, files)
-        start = time.monotonic()
+        begun = time.monotonic()
         i.check("list", "import", "--list", "un", path, status=status)
-        print(f"list import of {date}, to the last notice: {time.monotonic() - start:.3f} s")
-    for name, pid in i.pids().items():
-        print(f"{name}: {own_memory(pid)} KiB of its own (RssAnon)")
+        tell(f"list import of {date}, to the last notice", f"{time.monotonic() - begun:.3f} s",
+             f"chancery list import --list un {os.path.basename(path)}")
     i.down()
     for verb in (("log", "verify"), ("audit",)):
-        start = time.monotonic()
+        begun = time.monotonic()
         i.check(*verb, i.dir, dir=False)
-        print(f"{' '.join(verb)}: {time.monotonic() - start:.3f} s")
+        tell(" ".join(verb), f"{time.monotonic() - begun:.3f} s", f"chancery {' '.join(verb)} DIR")
 
 
-ALL = {f.__name__: f for f in (base, journal, un_parse, publish, whole)}
+# ---- what is compared ----
+
+def limits(lines, a):
+    run, t = lines.run, a.seconds
+    for size, text in SIZES.items():
+        run(f"limit: LMDB 1,000 a commit {text}", tool("bench_limit"), "-m", "lmdb", "-d", scratch.root,
+            "-b", "1000", "-s", str(size), "-t", t)
+        run(f"limit: libzmq {text}", tool("bench_limit"), "-m", "zmq", "-s", str(size), "-t", t)
+        run(f"limit: libzmq with CURVE {text}", tool("bench_limit"), "-m", "zmq", "-x", "curve",
+            "-s", str(size), "-t", t)
+    run("limit: one commit", tool("bench_limit"), "-m", "lmdb", "-d", scratch.root, "-b", "1", "-t", t)
+    run("limit: one round trip with CURVE", tool("bench_limit"), "-m", "zmq", "-x", "curve", "-w", "1", "-t", t)
+    run("limit: zmq_proxy", tool("bench_limit"), "-m", "proxy", "-p", "4", "-w", "256", "-t", t)
+    run("limit: zmq_proxy with CURVE", tool("bench_limit"), "-m", "proxy", "-x", "curve", "-p", "4",
+        "-w", "256", "-t", t)
+
+
+def cell(publishers, window):
+    return f"{publishers}x{window}"
+
+
+def ours(lines, a, broker, without, full):
+    t = ("-t", a.seconds)
+    for size, text in SIZES.items():
+        for p, w in CELLS:
+            lines.run(f"publish {text} {cell(p, w)}", *broker.client("pub", "-s", size, "-p", p, "-w", w, *t))
+    for b in without:
+        for p, w in CELLS[:2]:
+            lines.run(f"publish 1 KiB {cell(p, w)} without {' and '.join(b.without)}",
+                      *b.client("pub", "-p", p, "-w", w, *t), env=b.env)
+    lines.run("read a full log 1 KiB", *full.client("read"))
+    lines.run("publish to delivery, 200/s", *full.client("latency", "-r", 200, "-q", "bench-late",
+                                                         "-t", max(1, float(a.seconds))))
+    lines.run("ask and answer 1 KiB", *broker.client("ask", "-p", 4, "-w", 256, *t))
+
+
+def peers(lines, a):
+    """One round of the shared drivers; what they measure comes under their own names."""
+    raw = os.path.join(scratch.root, "peers.tsv")
+    names = ["redis-always", "rabbit-quorum", "nats"]
+    probe = tempfile.mkdtemp(dir=scratch.root)
+    if subprocess.run(["chattr", "+S", probe], capture_output=True).returncode == 0:
+        names.append("nats-osync")  # each write is a synchronous one
+    command = [os.path.join(SHARED, "bench", "run-peers"), "--peers", ",".join(names), "--phases", "pub",
+               "--runs", "1", "--secs", a.seconds, "--patience", "1", "--raw", raw]
+    subprocess.run(command, env={**os.environ, "BENCH_BIN": DRIVERS, "BENCH_TMP": scratch.root},
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=900, check=False)
+    with open(raw) as f:
+        for line in f:
+            x = line.split("\t")
+            if x[1].startswith("publish"):
+                key = f"{x[0]} [{x[2]}] {SIZES[int(x[3])]} {cell(x[4], x[5])}"
+                lines.take(key, line)
+                lines.commands[key] = shown(command, {"BENCH_BIN": "build/peers"})
+    os.unlink(raw)
+
+
+def compare_ratios(lines):
+    def rate(ours, limit):
+        return lambda r: r(ours)["rate"] / r(limit)["rate"]
+    print(f"\n{'ratios, within a round':90} {'median':>8}  (least-most)")
+    for text in SIZES.values():
+        for p, w in CELLS[:2]:
+            name = f"publish {text} {cell(p, w)}"
+            lines.ratio(f"{name}, of one-put LMDB at 1,000 a commit", name,
+                        rate(name, f"limit: LMDB 1,000 a commit {text}"))
+            lines.ratio(f"{name}, of libzmq with CURVE", name, rate(name, f"limit: libzmq with CURVE {text}"))
+    name = "publish 1 KiB 1x1"
+    lines.ratio("one at a time: p50 against one raw commit and one raw round trip", name,
+                lambda r: r(name)["p50"] / (r("limit: one commit")["p50"]
+                                            + r("limit: one round trip with CURVE")["p50"]))
+    for p, w in CELLS[:2]:
+        default = f"publish 1 KiB {cell(p, w)}"
+        for key in [k for k in lines.rounds if k.startswith(default + " without")]:
+            lines.ratio(f"{key}, of default", key, rate(key, default))
+    key = "publish 1 KiB 1x1024 without curve and signatures"
+    lines.ratio(f"{key}, of LMDB", key, rate(key, "limit: LMDB 1,000 a commit 1 KiB"))
+    key = "read a full log 1 KiB"
+    lines.ratio(f"{key}, of libzmq with CURVE", key, rate(key, "limit: libzmq with CURVE 1 KiB"))
+    key = "ask and answer 1 KiB"
+    lines.ratio(f"{key}, against zmq_proxy", key, rate(key, "limit: zmq_proxy"))
+    lines.ratio(f"{key}, against zmq_proxy with CURVE", key, rate(key, "limit: zmq_proxy with CURVE"))
+    ends = [cell(p, w) for p, w in CELLS]
+    for key in lines.rounds:
+        name, _, end = key.rpartition(" ")
+        text = next((s for s in SIZES.values() if name.endswith(s)), None)
+        if text and end in ends and not key.startswith(("publish", "limit")):
+            lines.ratio(f"publish {text} {end}, against {name.removesuffix(' ' + text)}", key,
+                        rate(f"publish {text} {end}", key))
+
+
+def compare(a):
+    """Publishing, reading, delivery and questions, each beside its limit."""
+    lines, broker, full = Lines(), Broker(), Broker()
+    without = [Broker("curve"), Broker("signatures"), Broker("tree"), Broker("curve", "signatures")]
+    Lines().run("fill", *full.client("pub", "-n", 1000000 if a.long else 50000))
+    with_peers = a.peers and os.path.exists(os.path.join(SHARED, "bench", "run-peers"))
+    if a.peers and not with_peers:
+        print("skipped peers: ../shared/bench is not here")
+    for _ in range(a.rounds):
+        limits(lines, a)
+        ours(lines, a, broker, without, full)
+        if with_peers:
+            peers(lines, a)
+    lines.table()
+    compare_ratios(lines)
+    for b in (broker, full, *without):
+        b.stop()
+        shutil.rmtree(b.instance.root)
+
+
+ALL = {f.__name__: f for f in (base, un_parse, journal, store, compare, whole)}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev bench", description="prints figures",
+                                     epilog="NAME is " + ", ".join(ALL))
+    parser.add_argument("name", nargs="*", metavar="NAME")
+    parser.add_argument("--long", action="store_true", help="runs of 2 s, and a million events")
+    parser.add_argument("--peers", action="store_true", help="also Redis, RabbitMQ and NATS")
+    parser.add_argument("--rounds", type=int, default=3, help="of what is compared (3)")
+    a = parser.parse_args()
+    a.seconds = "2" if a.long else "0.5"
+    for name in a.name:
+        if name not in ALL:
+            parser.error(f"no '{name}'; there are: {' '.join(ALL)}")
+    # on a disk: a tmpfs syncs nothing
+    scratch.root = tempfile.tempdir = tempfile.mkdtemp(prefix="chancery-bench-", dir="/var/tmp")
+    atexit.register(shutil.rmtree, scratch.root, ignore_errors=True)
+    for name in a.name or ALL:
+        print(f"== {name}: {ALL[name].__doc__}", flush=True)
+        ALL[name](a)
+
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ALL:
-        if name not in ALL:
-            sys.exit(f"bench: no '{name}'; there are: {' '.join(ALL)}")
-        print(f"== {name}", flush=True)
-        ALL[name]()
+    main()

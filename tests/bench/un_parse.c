@@ -1,27 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* un_parse.c - how fast the UN list is read and made canonical, beside expat alone
  *
- * bench_un_parse [FILE.xml.xz]: MB/s of the best of ROUNDS, the two taken in turn, and the peak of
- * memory.  Expat alone has empty handlers for elements and text, so that it hands out everything.
+ * -q FILE.xml.xz: the best of ROUNDS, the two taken in turn, and the peak of memory.  Expat alone
+ * has empty handlers for elements and text, so that it hands out everything.
  */
 #include <expat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "adapters/sanctions/un.h"
+#include "tests/bench/bench.h"
 #include "tests/support/unpack.h"
 
 enum { ROUNDS = 40 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void nothing_start(void *arg, const char *name, const char **attributes)
 {
@@ -40,7 +32,7 @@ static void nothing_text(void *arg, const char *text, int size)
 
 static double expat_alone(struct slice file)
 {
-    double from = now();
+    double from = bench_now();
     XML_Parser p = XML_ParserCreate(NULL);
 
     XML_SetElementHandler(p, nothing_start, nothing_end);
@@ -48,7 +40,7 @@ static double expat_alone(struct slice file)
     if (XML_Parse(p, (const char *)file.data, (int)file.size, 1) != XML_STATUS_OK)
         exit(EXIT_FAILURE);
     XML_ParserFree(p);
-    return now() - from;
+    return bench_now() - from;
 }
 
 static int count(void *arg, const Sanctions__ListedParty *party, const struct hash *content)
@@ -60,7 +52,7 @@ static int count(void *arg, const Sanctions__ListedParty *party, const struct ha
 
 static double canonical(struct slice file, size_t *parties)
 {
-    double from = now();
+    double from = bench_now();
     struct list list = {.counts = NULL};
     struct list_fault fault;
     struct hash snapshot, content;
@@ -73,19 +65,19 @@ static double canonical(struct slice file, size_t *parties)
     }
     list_content(&list, &content);
     list_clear(&list);
-    return now() - from;
+    return bench_now() - from;
 }
 
 int main(int argc, char **argv)
 {
-    const char *name =
-        argc > 1 ? argv[1] : SOURCE_DIR "/tests/data/un/un-consolidated-2023-03-27.xml.xz";
     struct buf file = {0};
+    struct bench_options o;
     struct rusage usage;
     double best[2] = {1e9, 1e9};
     size_t parties = 0;
 
-    if (!unpack(name, &file))
+    bench_options(&o, argc, argv, "UN list");
+    if (!unpack(o.queue, &file))
         return EXIT_FAILURE;
     for (int i = 0; i < ROUNDS; i++) {
         double alone = expat_alone(slice_buf(&file));
@@ -94,11 +86,10 @@ int main(int argc, char **argv)
         best[1] = all < best[1] ? all : best[1];
     }
     getrusage(RUSAGE_SELF, &usage);
-    double mb = (double)file.size / 1e6;
-    printf("un_parse: file=%.2f MB parties=%zu expat=%.0f MB/s canonical=%.0f MB/s share=%.2f "
-           "time=%.1f ms peak=%ld KiB\n",
-           mb, parties, mb / best[0], mb / best[1], best[0] / best[1], best[1] * 1e3,
-           usage.ru_maxrss);
+    o.size = file.size;
+    bench_report(&o, "read by expat alone", 1, best[0], NULL);
+    bench_report(&o, "read and made canonical", 1, best[1], NULL);
+    printf("note: %zu parties, peak of memory %ld KiB\n", parties, usage.ru_maxrss);
     buf_free(&file);
     return EXIT_SUCCESS;
 }

@@ -24,14 +24,14 @@ struct target {
 #define OF_RULE(field) offsetof(struct rule, field)
 
 static const struct conf_key keys[] = {
-    {"broker", "name", CONF_STRING, OF(name), "x", 1, 300},
-    {"broker", "number", CONF_NUMBER, OF(number), "7", -5, 65535},
-    {"broker", "wait", CONF_SECONDS, OF(wait), "15m", 0, INT64_MAX},
-    {"broker", "size", CONF_SIZE, OF(size), "64K", 0, INT64_MAX},
-    {"broker", "flag", CONF_BOOL, OF(flag), "no", 0, 0},
-    {"rule *", "to", CONF_STRING, OF_RULE(to), "!", 0, 0},
-    {"rule *", "count", CONF_NUMBER, OF_RULE(count), "1", 0, 9},
-    {NULL, NULL, CONF_STRING, 0, NULL, 0, 0},
+    {"broker", "name", CONF_STRING, OF(name), "x", 1, 300, ""},
+    {"broker", "number", CONF_NUMBER, OF(number), "7", -5, 65535, ""},
+    {"broker", "wait", CONF_SECONDS, OF(wait), "15m", 0, INT64_MAX, ""},
+    {"broker", "size", CONF_SIZE, OF(size), "64K", 0, INT64_MAX, ""},
+    {"broker", "flag", CONF_BOOL, OF(flag), "no", 0, 0, ""},
+    {"rule *", "to", CONF_STRING, OF_RULE(to), "!", 0, 0, ""},
+    {"rule *", "count", CONF_NUMBER, OF_RULE(count), "1", 0, 9, ""},
+    {0},
 };
 static const char *const others[] = {"alert", "log", NULL};
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """instance.py - a real instance for a test: founded, started, asked, killed, and gone at the end.
 
-BUILD_DIR names the build, SOURCE_DIR the source tree (set by ctest). A test is a function; run()
+BUILD_DIR names the build, PLAIN_DIR its programs without sanitizers, SOURCE_DIR the source tree (set by ctest). A test is a function; run()
 calls those of a module, prints a line each, and ends with "N passed, N failed, N skipped"."""
 import atexit
 import base64
@@ -21,6 +21,7 @@ import traceback
 BUILD = os.environ["BUILD_DIR"]
 SOURCE = os.environ["SOURCE_DIR"]
 BIN = os.path.join(BUILD, "bin")
+PLAIN = os.environ.get("PLAIN_DIR", BIN)
 SHARED = os.path.join(SOURCE, "..", "shared")
 LONG = bool(os.environ.get("CHANCERY_LONG"))
 PATIENCE = 120  # seconds that a condition may take on a loaded machine before it counts as false
@@ -34,7 +35,12 @@ def tool(name):
     return os.path.join(BIN, name)
 
 
-def wait_for(what, condition, patience=PATIENCE):
+def plain(name):
+    """A program as it is released: of a build with sanitizers, its twin without."""
+    return os.path.join(PLAIN, name)
+
+
+def wait_for(what, condition, patience=PATIENCE, pause=0.02):
     """Polls until the condition gives something true, and returns it."""
     end = time.monotonic() + patience
     while True:
@@ -43,12 +49,12 @@ def wait_for(what, condition, patience=PATIENCE):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience} s for: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
-def scratch():
+def scratch(inside=None):
     """A fresh directory that goes away with the test."""
-    path = tempfile.mkdtemp(prefix="chancery-test-")
+    path = tempfile.mkdtemp(prefix="chancery-test-", dir=inside)
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
@@ -75,23 +81,18 @@ def snapshot(date, into):
     raise Skip(f"{name}.xz is not here")
 
 
-class Instance:
-    """DIR of its own; `up` runs what chancery.conf names."""
+class Commands:
+    """What is asked of an instance by the `chancery` command."""
 
-    def __init__(self, *init_arguments):
-        self.root = scratch()
-        self.dir = os.path.join(self.root, "i")
-        self.conf = os.path.join(self.dir, "chancery.conf")
-        self.up_process = None
-        self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
-        atexit.register(self.down)
+    environment = {}  # of what is run
+    program = tool("chancery")
 
     def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE, env=None):
-        command = [tool("chancery"), *arguments]
+        command = [self.program, *arguments]
         if dir:
             command += ["--dir", self.dir]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin,
-                              env={**os.environ, **(env or {})})
+                              env={**os.environ, **self.environment, **(env or {})})
 
     def check(self, *arguments, status=0, **keywords):
         """Runs and insists on the exit status (None: any); returns what was printed."""
@@ -130,6 +131,18 @@ class Instance:
                 "subjectKind": "SUBJECT_KIND_SEAT", "verbs": [f"VERB_{verb.upper()}"],
                 "stream": stream, "type": name})
 
+
+class Instance(Commands):
+    """DIR of its own; `up` runs what chancery.conf names."""
+
+    def __init__(self, *init_arguments, root=None):
+        self.root = root or scratch()
+        self.dir = os.path.join(self.root, "i")
+        self.conf = os.path.join(self.dir, "chancery.conf")
+        self.up_process = None
+        self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
+        atexit.register(self.down)
+
     def up(self):
         log = open(os.path.join(self.root, "up.log"), "ab")
         self.up_process = spawn(tool("chancery"), "up", "--dir", self.dir, stdout=log, stderr=log,
@@ -150,13 +163,14 @@ class Instance:
             return {}
 
     def kill(self, name):
-        """kill -9 by its id; the supervisor starts it again."""
+        """kill -9 by its id; the supervisor starts it again. False when it does not run."""
         pid = self.pids().get(name)
-        if pid:
-            try:
+        try:
+            if pid:
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        except ProcessLookupError:
+            pid = None
+        return bool(pid)
 
     def down(self):
         if self.up_process and self.up_process.poll() is None:

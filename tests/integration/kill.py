@@ -1,124 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill.py - kill -9 of broker, worker and adapter at random points of an import, and what is left.
 
-Two publishers and two readers write their history; after the last kill the log is read from the
-directory, and the history checker, `log verify` and `audit` judge. 30 kills; 1,000 with CHANCERY_LONG."""
+Two publishers and a reader write their history while lists are imported; after the last kill the log is read from the
+directory, and the history checker, `log verify` and `audit` judge. 100 kills; 100 times that with CHANCERY_LONG."""
 import json
 import os
 import random
 import subprocess
-import sys
 import time
 
-from instance import Instance, LONG, SHARED, Skip, run, scratch, snapshot, spawn, tool, wait_for
+from history import Load, checker
+from instance import Instance, LONG, run, scratch, snapshot, spawn, tool, wait_for
 
-KILLS = 1000 if LONG else 30
+ROUNDS = 100 if LONG else 1
+KILLS = 100
 SEED = int(os.environ.get("CHANCERY_SEED", time.time()))
 
 
-def admit(i, seat):
-    """A seat more in the first user's office, by signed registry events."""
-    key = os.path.join(i.dir, "keys", seat + ".key")
-    i.check("key", "new", "--seat", seat, "--office", "QMA/secretariat", key, dir=False)
-    shown = json.loads(i.check("key", "show", key, "--json", dir=False))
-    records = [("SeatAdmitted", {"seat": seat, "office": "QMA/secretariat",
-                                 "kind": "SEAT_KIND_PERSON", "name": seat}),
-               ("KeyAdded", {"seat": seat, "kind": "KEY_KIND_CURVE",
-                             "publicKey": b64(shown["curve"])}),
-               ("KeyAdded", {"seat": seat, "kind": "KEY_KIND_ED25519",
-                             "publicKey": b64(shown["ed25519"])})]
-    for kind, payload in records:
-        i.check("event", "publish", "--seat", "administrator", "--stream", "registry", "--type",
-                "chancery.core.v1." + kind, "-", stdin=json.dumps(payload))
+class Processes:
+    """Those of an instance, started again the moment they are killed."""
+
+    def __init__(self, i, names=("broker", "embargo", "sanctions")):
+        self.i, self.running = i, {}
+        for name in names:
+            self.start(name)
+
+    def start(self, name):
+        with open(os.path.join(self.i.dir, "run", name + ".log"), "ab") as log:
+            self.running[name] = spawn(tool("chancery-" + name), "--config", self.i.dir,
+                                       stdout=log, stderr=log)
+
+    def kill(self, name):
+        process = self.running[name]
+        assert process.poll() is None, f"{name} ended by itself\n{self.i.logs()}"
+        process.kill()
+        process.wait()
+        self.start(name)
+
+    def end(self):
+        for name in reversed(self.running):
+            self.running[name].terminate()
+            assert self.running[name].wait(60) == 0, f"{name}\n{self.i.logs()}"
 
 
-def b64(digits):
-    import base64
-    return base64.b64encode(bytes.fromhex(digits)).decode()
+class Imports:
+    """The two lists, one import after the other, until `end`."""
 
+    def __init__(self, i):
+        files = scratch()
+        self.i, self.n, self.process = i, 0, None
+        self.lists = [snapshot(d, files) for d in ("2023-03-27", "2024-09-21")]
 
-def log_lines(i, path, stream):
-    """One stream of the log as the history checker reads it."""
-    out = subprocess.run([tool("chancery-log"), "ls", i.dir, "--json"], capture_output=True,
-                         text=True, timeout=300)
-    assert out.returncode == 0, out.stderr
-    with open(path, "w") as f:
-        for line in out.stdout.splitlines():
-            e = json.loads(line)
-            if e["stream"] == stream:
-                f.write(json.dumps({"ev": "log", "seq": e["position"], "id": e["id"],
-                                    "topic": e["stream"], "pub": e["seat"],
-                                    "h": e["payloadHash"]}) + "\n")
+    def go_on(self):
+        if self.process is None or self.process.poll() is not None:
+            self.process = spawn(tool("chancery"), "list", "import", "--list", "un",
+                                 self.lists[self.n % 2], "--dir", self.i.dir,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.n += 1
 
-
-def dense(lines):
-    """Positions of one stream have gaps that are other streams' events: number them anew."""
-    order = {}
-    for line in lines:
-        order.setdefault(line["seq"], None)
-    return {seq: n for n, seq in enumerate(sorted(order), 1)}
-
-
-def renumber(paths):
-    logs = [json.loads(line) for line in open(paths[-1])]
-    numbers = dense(logs)
-    for path in paths:
-        lines = []
-        for text in open(path):
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue
-            if "seq" in line:
-                if line["seq"] not in numbers:
-                    raise AssertionError(f"position {line['seq']} is not in the log: {line}")
-                line["seq"] = numbers[line["seq"]]
-            lines.append(json.dumps(line))
-        with open(path, "w") as f:
-            f.write("\n".join(lines) + "\n")
-
-
-def whatever_is_killed_nothing_acknowledged_is_lost():
-    checker = os.path.join(SHARED, "tools", "histcheck", "histcheck.py")
-    if not os.path.exists(checker):
-        raise Skip("the history checker is not here")
-    dice = random.Random(SEED)
-    print(f"seed {SEED}, {KILLS} kills", flush=True)
-    i = Instance()
-    files = scratch()
-    lists = [snapshot(d, files) for d in ("2023-03-27", "2024-09-21")]
-    i.up()
-    for seat in ("pat", "quinn", "reader"):
-        admit(i, seat)
-    history = [os.path.join(files, n) for n in ("pat", "quinn", "reader", "log")]
-    count = 40 * KILLS
-    load = [spawn(tool("load"), "publish", i.conf, seat, "embargo.in", str(count), "16", path)
-            for seat, path in zip(("pat", "quinn"), history)]
-    reader = spawn(tool("load"), "read", i.conf, "reader", "embargo.in", str(2 * count), history[2])
-    imports = []
-    for n in range(KILLS):
-        if not imports or imports[-1].poll() is not None:
-            imports.append(spawn(tool("chancery"), "list", "import", "--list", "un", lists[n % 2],
-                                 "--dir", i.dir, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL))
-        time.sleep(dice.uniform(0.0, 0.4))  # a random point, not a wait
-        i.kill(dice.choice(["broker", "broker", "embargo", "sanctions"]))
-        wait_for("the supervisor has started it again", lambda: len(i.pids()) >= 3)
-    for process in load:
-        assert process.wait(600) == 0
-    for path in history[:2]:
-        assert '"nack"' not in open(path).read(), "refused under kills"
-    assert reader.wait(600) == 0
-    for process in imports:
-        process.wait(600)
-    wait_for("every import is answered", lambda: settled(i), 300)
-    i.down()
-    log_lines(i, history[3], "embargo.in")
-    renumber(history)
-    judged = subprocess.run([sys.executable, checker, *history], capture_output=True, text=True)
-    assert judged.returncode == 0, judged.stdout[-4000:]
-    assert i.check("log", "verify", i.dir, dir=False, timeout=900).startswith("ok")
-    assert "ok:" in i.check("audit", i.dir, dir=False, timeout=900)
+    def end(self):
+        self.process.wait(600)
+        wait_for("every import is answered", lambda: settled(self.i), 300, 0.2)
 
 
 def settled(i):
@@ -136,6 +78,36 @@ def settled(i):
         if envelope["stream"] in ("un.feed", "embargo.out"):
             answered.add(envelope.get("cause"))
     return asked <= answered
+
+
+def kill_and_judge(dice):
+    """One round: (events acknowledged, imports)."""
+    i = Instance()
+    processes = Processes(i)
+    wait_for("the instance answers", lambda: i.run("list", "status").returncode == 0)
+    load, imports = Load(i), Imports(i)
+    for _ in range(KILLS):
+        imports.go_on()
+        victim = dice.choice(["broker", "broker", "embargo", "sanctions"])
+        if victim == "broker":
+            load.await_more()
+        time.sleep(dice.uniform(0.0, 0.1))  # a random point, not a wait
+        processes.kill(victim)
+    load.end()
+    imports.end()
+    processes.end()
+    load.judge()
+    assert "ok:" in i.check("audit", i.dir, dir=False, timeout=900)
+    return load.acknowledged(), imports.n
+
+
+def whatever_is_killed_nothing_acknowledged_is_lost():
+    checker()
+    print(f"seed {SEED}", flush=True)
+    dice = random.Random(SEED)
+    rounds = [kill_and_judge(dice) for _ in range(ROUNDS)]
+    print(f"kills: {ROUNDS * KILLS} of broker, worker and adapter, {sum(a for a, _ in rounds)} events "
+          f"acknowledged, {sum(n for _, n in rounds)} imports, 0 bad", flush=True)
 
 
 if __name__ == "__main__":

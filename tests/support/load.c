@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* load.c - a publisher or a reader that writes its history, a JSON object a line, as it happens
  *
- *   load publish CONF SEAT STREAM COUNT WINDOW HISTORY   publishes COUNT requests one event a batch
- *   load read CONF SEAT STREAM UNTIL HISTORY             reads STREAM until it has seen UNTIL
- * events
+ *   load publish CONF SEAT STREAM COUNT WINDOW HISTORY [PAUSE [PARTS]]
+ *       publishes COUNT requests, one event a batch, WINDOW at a time; then it waits PAUSE ms. With
+ *       a directory PARTS every fourth event names a part of its own, made there and put first
+ *   load keep ...
+ *       the same, and keeps its receipts in DIR/keep/SEAT
+ *   load read CONF SEAT STREAM COUNT HISTORY
+ *       reads STREAM until it has seen COUNT events
  *
- * Lines: {"ev":"send"|"ack"|"nack"|"recv", ...} with CLOCK_MONOTONIC nanoseconds.  Requests are
- * RetryInput of an input that never failed: real requests of the embargo worker, each answered by a
- * refusal.
+ * COUNT 0: until SIGTERM; what is under way is still finished.  Lines: {"ev":"send"|"ack"|"nack"|
+ * "recv", ...} with CLOCK_MONOTONIC nanoseconds.  Requests are RetryInput of an input that never
+ * failed: real requests of the embargo worker, each answered by a refusal.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "chancery/core/v1/answers.pb-c.h"
@@ -21,19 +27,24 @@
 #include "lib/mem.h"
 #include "lib/settings.h"
 
+enum { PART_EVERY = 4, PART_BYTES = 9000 };
+
 struct load {
     struct settings settings;
     uv_loop_t *loop;
+    uv_timer_t pause;
+    uv_signal_t terminate;
     struct chancery *client;
     FILE *history;
-    const char *seat, *stream;
-    uint64_t count, window, sent, done;
-    bool reading;
+    const char *seat, *stream, *parts;
+    uint64_t count, window, wait, begun, sent, done;
+    bool reading, keeping, closed;
 };
 
 struct request { /* one event under way */
     struct load *load;
     uint8_t id[ID_SIZE];
+    struct chancery_part part; /* size 0: none */
 };
 
 static uint64_t now(void)
@@ -44,46 +55,78 @@ static uint64_t now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void publish_more(struct load *l);
+static void end(struct load *l)
+{
+    if (l->closed)
+        return;
+    l->closed = true;
+    chancery_close(l->client, NULL, NULL);
+    uv_close((uv_handle_t *)&l->pause, NULL);
+    uv_close((uv_handle_t *)&l->terminate, NULL);
+}
+
+static void on_terminate(uv_signal_t *handle, int number)
+{
+    struct load *l = handle->data;
+
+    (void)number;
+    l->count = l->reading ? l->done : l->begun;
+    if (l->done == l->count)
+        end(l);
+}
+
+/* ---- publishing ---- */
+
+static void begin_more(struct load *l);
+
+static void on_pause(uv_timer_t *timer)
+{
+    begin_more(timer->data);
+}
+
+static void request_done(struct request *q)
+{
+    struct load *l = q->load;
+
+    mem_free(q);
+    l->done++;
+    if (l->count && l->done == l->count)
+        end(l);
+    else if (!l->wait)
+        begin_more(l);
+    else if (l->done == l->begun)
+        uv_timer_start(&l->pause, on_pause, l->wait, 0);
+}
 
 static void on_published(void *arg, const struct chancery_result *result)
 {
     struct request *q = arg;
-    struct load *l = q->load;
+    FILE *history = q->load->history;
     char id[37];
 
     id_text(id, q->id);
     if (result->outcome == CHANCERY_RECORDED)
-        fprintf(l->history,
-                "{\"ev\":\"ack\",\"t\":%" PRIu64 ",\"id\":\"%s\",\"seq\":%" PRIu64 "}\n", now(), id,
-                result->positions[0]);
-    else if (result->outcome == CHANCERY_REFUSED) {
-        fprintf(l->history, "{\"ev\":\"nack\",\"t\":%" PRIu64 ",\"id\":\"%s\"}\n", now(), id);
-        fprintf(stderr, "load: refused %s: %s\n", result->code, result->text);
-    }
-    fflush(l->history);
-    mem_free(q);
-    l->done++;
-    if (l->done == l->count)
-        chancery_close(l->client, NULL, NULL);
-    else
-        publish_more(l);
+        fprintf(history, "{\"ev\":\"ack\",\"t\":%" PRIu64 ",\"id\":\"%s\",\"seq\":%" PRIu64 "}\n",
+                now(), id, result->positions[0]);
+    else if (result->outcome == CHANCERY_REFUSED)
+        fprintf(history, "{\"ev\":\"nack\",\"t\":%" PRIu64 ",\"id\":\"%s\",\"code\":\"%s\"}\n",
+                now(), id, result->code);
+    fflush(history);
+    request_done(q);
 }
 
-static void publish_one(struct load *l)
+static void request_publish(struct request *q)
 {
     Core__RetryInput retry = CORE__RETRY_INPUT__INIT;
+    struct load *l = q->load;
     uint8_t payload[32];
     struct hash hash;
     char id[37], hex[65];
-    struct request *q = mem_new(sizeof *q);
 
-    retry.input = UINT64_C(1) << 40;
-    retry.input += l->sent;
+    retry.input = (UINT64_C(1) << 40) + l->sent;
     size_t size = core__retry_input__pack(&retry, payload);
     hash_sha256(&hash, slice_of(payload, size));
     hex_encode(hex, hash.bytes, HASH_SIZE);
-    q->load = l;
     id_v7(q->id, time_now());
     id_text(id, q->id);
     struct chancery_event event = {
@@ -91,6 +134,8 @@ static void publish_one(struct load *l)
         .type = core__retry_input__descriptor.name,
         .payload = payload,
         .payload_size = size,
+        .parts = &q->part,
+        .n_parts = q->part.size ? 1 : 0,
     };
     memcpy(event.id, q->id, ID_SIZE);
     fprintf(l->history,
@@ -98,18 +143,55 @@ static void publish_one(struct load *l)
             ",\"pub\":\"%s\",\"topic\":\"%s\",\"id\":\"%s\",\"n\":%" PRIu64 ",\"h\":\"%s\"}\n",
             now(), l->seat, l->stream, id, l->sent, hex);
     fflush(l->history);
+    l->sent++;
     if (chancery_publish(l->client, &event, 1, on_published, q) != 0) {
         fputs("load: cannot publish\n", stderr);
         exit(EXIT_FAILURE);
     }
-    l->sent++;
 }
 
-static void publish_more(struct load *l)
+/* An event whose part is refused is not sent. */
+static void on_put(void *arg, int err, const char *text)
 {
-    while (l->sent < l->count && l->sent - l->done < l->window)
-        publish_one(l);
+    (void)text;
+    if (err)
+        request_done(arg);
+    else
+        request_publish(arg);
 }
+
+static void part_put(struct request *q)
+{
+    struct load *l = q->load;
+    char *path = mem_printf("%s/%s-%" PRIu64, l->parts, l->seat, l->begun);
+    FILE *f = fopen(path, "w");
+
+    for (int i = 0; f && i < PART_BYTES; i += 9)
+        fprintf(f, "%8" PRIu64 "\n", l->begun);
+    if (!f || fclose(f) != 0 || chancery_put_part(l->client, path, &q->part, on_put, q) != 0) {
+        fprintf(stderr, "load: cannot put %s\n", path);
+        exit(EXIT_FAILURE);
+    }
+    q->part.media_type = "text/plain";
+    q->part.name = "part";
+    unlink(path); /* the client holds it open */
+    mem_free(path);
+}
+
+static void begin_more(struct load *l)
+{
+    while ((!l->count || l->begun < l->count) && l->begun - l->done < l->window) {
+        struct request *q = mem_new(sizeof *q);
+        q->load = l;
+        l->begun++;
+        if (l->parts && l->begun % PART_EVERY == 0)
+            part_put(q);
+        else
+            request_publish(q);
+    }
+}
+
+/* ---- reading ---- */
 
 static int on_record(void *arg, const struct chancery_record *record)
 {
@@ -129,7 +211,7 @@ static int on_record(void *arg, const struct chancery_record *record)
     }
     arena_free(arena);
     if (++l->done == l->count)
-        chancery_close(l->client, NULL, NULL);
+        end(l);
     return 1;
 }
 
@@ -145,18 +227,22 @@ static void on_session(void *arg, const struct chancery_session *session)
     if (l->reading)
         chancery_read(l->client, &options, &reading);
     else
-        publish_more(l);
+        begin_more(l);
 }
+
+/* ---- */
 
 static int run(struct load *l)
 {
     char why[256];
     char *key_file = mem_printf("%s/keys/%s.key", l->settings.dir, l->seat);
+    char *keep_dir = l->keeping ? mem_printf("%s/keep/%s", l->settings.dir, l->seat) : NULL;
     struct chancery_options options = {
         .endpoint = l->settings.endpoint,
         .server_key = l->settings.server_key,
         .key_file = key_file,
         .log = l->settings.log,
+        .keep_dir = keep_dir,
         .software = "load",
     };
 
@@ -164,12 +250,19 @@ static int run(struct load *l)
     if (chancery_open(&l->client, l->loop, &options, why) != 0) {
         fprintf(stderr, "load: %s\n", why);
         mem_free(key_file);
+        mem_free(keep_dir);
         return EXIT_FAILURE;
     }
+    uv_timer_init(l->loop, &l->pause);
+    uv_signal_init(l->loop, &l->terminate);
+    l->pause.data = l->terminate.data = l;
+    uv_signal_start_oneshot(&l->terminate, on_terminate, SIGTERM);
+    uv_unref((uv_handle_t *)&l->terminate);
     chancery_on_session(l->client, on_session, l);
     uv_run(l->loop, UV_RUN_DEFAULT);
     uv_loop_close(l->loop);
     mem_free(key_file);
+    mem_free(keep_dir);
     return l->done == l->count ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -180,9 +273,10 @@ int main(int argc, char **argv)
     struct buf why = {0};
 
     l.reading = argc > 1 && strcmp(argv[1], "read") == 0;
-    if (argc != (l.reading ? 7 : 8)) {
-        fputs("usage: load publish CONF SEAT STREAM COUNT WINDOW HISTORY\n"
-              "       load read CONF SEAT STREAM UNTIL HISTORY\n",
+    l.keeping = argc > 1 && strcmp(argv[1], "keep") == 0;
+    if (l.reading ? argc != 7 : argc < 8 || argc > 10) {
+        fputs("usage: load publish|keep CONF SEAT STREAM COUNT WINDOW HISTORY [PAUSE [PARTS]]\n"
+              "       load read CONF SEAT STREAM COUNT HISTORY\n",
               stderr);
         return 2;
     }
@@ -190,7 +284,9 @@ int main(int argc, char **argv)
     l.stream = argv[4];
     l.count = strtoull(argv[5], NULL, 10);
     l.window = l.reading ? 0 : strtoull(argv[6], NULL, 10);
-    l.history = fopen(argv[argc - 1], "a");
+    l.wait = argc > 8 ? strtoull(argv[8], NULL, 10) : 0;
+    l.parts = argc > 9 ? argv[9] : NULL;
+    l.history = fopen(argv[l.reading ? 6 : 7], "a");
     if (!l.history || settings_read(&l.settings, argv[2], "terminal", none, NULL, NULL, &why)) {
         fprintf(stderr, "load: %s\n", buf_cstr(&why));
         return EXIT_FAILURE;

@@ -12,6 +12,7 @@
 
 #include "broker/journal.h"
 #include "lib/envelope.h"
+#include "lib/err.h"
 #include "lib/mem.h"
 #include "tests/support/events.h"
 
@@ -85,6 +86,7 @@ static inline struct journal_event *records_add(struct records *r, int seat, int
     };
     memcpy(out->id, id, ID_SIZE);
     hash_sha256(&out->envelope_hash, slice_buf(&packed));
+    journal_event_hash(out);
     *tail = (struct journal_tail){e.seat_seq, i + 1, out->envelope_hash};
     buf_free(&packed);
     return out;
@@ -136,4 +138,26 @@ static inline void records_dir_remove(char *dir)
     assert(strncmp(dir, "/var/tmp/chancery-test.", 23) == 0 && system(command) == 0);
     mem_free(command);
     mem_free(dir);
+}
+
+/* The log in the directory, which must open. */
+static inline struct journal *records_open(const char *dir, bool read_only)
+{
+    struct buf why = {0};
+    struct journal *j;
+    int err = journal_open(&j, dir, read_only, &why);
+
+    if (err)
+        fprintf(stderr, "%s: %s\n", err_code(err), buf_cstr(&why));
+    assert(err == 0);
+    buf_free(&why);
+    return j;
+}
+
+/* A log with the first records of `r`, and open. */
+static inline struct journal *records_create(const char *dir, struct records *r)
+{
+    assert(journal_create(dir, r->events, r->n) == 0);
+    r->taken = r->n;
+    return records_open(dir, false);
 }

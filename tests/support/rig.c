@@ -96,6 +96,8 @@ static void record_answers(struct rig *r, const struct item *input)
     for (size_t i = 0; i < r->answers.n; i++) {
         const struct answer_event *e = &r->answers.events[i];
         Core__Envelope envelope = CORE__ENVELOPE__INIT;
+        Core__Handling handling = CORE__HANDLING__INIT;
+        uint8_t id[ID_SIZE];
         envelope.stream = e->stream;
         envelope.type = e->type->name;
         envelope.seat = r->worker->name;
@@ -104,14 +106,19 @@ static void record_answers(struct rig *r, const struct item *input)
         envelope.cause = input->position;
         envelope.ordinal = (uint32_t)i;
         envelope.of = (uint32_t)r->answers.n;
+        id_v8(id, envelope.cause, envelope.ordinal);
+        envelope.id = (ProtobufCBinaryData){ID_SIZE, id};
+        envelope.created = r->answers.received;
+        handling.label = e->label ? (Core__Label)e->label : CORE__LABEL__LABEL_GREEN;
+        envelope.handling = &handling;
         trace_add(r, "    ", e->type->name, e->payload);
         fold_own(r->fold, log_add(r, &envelope, e->payload, true));
     }
     r->last_answers = r->answers.n;
 }
 
-uint64_t rig_input_by(struct rig *r, const char *stream, const char *seat, const char *office,
-                      const ProtobufCMessage *message)
+static struct item *log_input(struct rig *r, const char *stream, const char *seat,
+                              const char *office, const ProtobufCMessage *message)
 {
     Core__Envelope envelope = CORE__ENVELOPE__INIT;
     size_t size = protobuf_c_message_get_packed_size(message);
@@ -126,12 +133,30 @@ uint64_t rig_input_by(struct rig *r, const char *stream, const char *seat, const
     struct item *input = log_add(r, &envelope, slice_of(payload, size), false);
     mem_free(payload);
     r->last_answers = 0;
-    if (!fold_answers(r->fold, stream, envelope.type)) {
+    return input;
+}
+
+uint64_t rig_input_by(struct rig *r, const char *stream, const char *seat, const char *office,
+                      const ProtobufCMessage *message)
+{
+    struct item *input = log_input(r, stream, seat, office, message);
+
+    if (!fold_answers(r->fold, stream, input->envelope->type)) {
         fold_input(r->fold, input, FOLD_APPLY, NULL);
         return input->position;
     }
-    trace_add(r, "", envelope.type, input->payload);
+    trace_add(r, "", input->envelope->type, input->payload);
     fold_input(r->fold, input, FOLD_DECIDE, &r->answers);
+    record_answers(r, input);
+    return input->position;
+}
+
+uint64_t rig_fatal(struct rig *r, const char *stream, const ProtobufCMessage *message)
+{
+    struct item *input = log_input(r, stream, "amina", "QMA/secretariat", message);
+
+    trace_add(r, "", input->envelope->type, input->payload);
+    fold_failed(r->fold, input, DEATHS_MOST, &r->answers);
     record_answers(r, input);
     return input->position;
 }
@@ -214,17 +239,15 @@ static void same_answers(const struct answers *answers, const struct item *const
 {
     assert_int_equal(answers->n, n);
     for (size_t i = 0; i < n; i++) {
-        assert_string_equal(answers->events[i].type->name, own[i]->envelope->type);
-        assert_string_equal(answers->events[i].stream, own[i]->envelope->stream);
-        assert_true(slice_equal(answers->events[i].payload, own[i]->payload));
+        const char *field = answer_difference(answers, i, own[i]);
+        if (field)
+            fail_msg("%s decided otherwise: %s", own[i]->envelope->type, field);
     }
 }
 
-static void fold_again(struct rig *r, struct fold *fold)
+static struct merge *merge_of_log(struct rig *r, const struct fold *fold)
 {
     struct merge *merge = merge_new();
-    const struct item *input, *const *own;
-    size_t n;
 
     for (size_t i = 0; i < r->n; i++) {
         const struct item *item = r->log[i].item;
@@ -235,13 +258,27 @@ static void fold_again(struct rig *r, struct fold *fold)
         else
             merge_input(merge, &copy, answered);
     }
+    return merge;
+}
+
+/* `again`: as a worker folds that finds its answers in the log, or deciding them once more. */
+static void fold_again(struct rig *r, struct fold *fold, enum fold_mode again)
+{
+    struct merge *merge = merge_of_log(r, fold);
+    const struct item *input, *const *own;
+    size_t n;
+
     for (;;) {
         enum merge_state state = merge_peek(merge, &input, &own, &n);
         if (state == MERGE_NOTHING)
             break;
         assert_true(state == MERGE_PLAIN || state == MERGE_ANSWERED);
-        fold_input(fold, input, state == MERGE_PLAIN ? FOLD_APPLY : FOLD_DECIDE, &r->answers);
-        if (state == MERGE_ANSWERED)
+        bool decide = state == MERGE_ANSWERED && again == FOLD_DECIDE;
+        if (fold_is_failed(own, n))
+            fold_failed(fold, input, DEATHS_MOST, &r->answers);
+        else
+            fold_input(fold, input, decide ? FOLD_DECIDE : FOLD_APPLY, &r->answers);
+        if (decide)
             same_answers(&r->answers, own, n);
         for (size_t i = 0; i < n; i++)
             fold_own(fold, own[i]);
@@ -250,22 +287,28 @@ static void fold_again(struct rig *r, struct fold *fold)
     merge_free(merge);
 }
 
-void rig_free(struct rig *r)
+static void folds_the_same(struct rig *r, enum fold_mode again)
 {
     struct fold *fold = fold_new(r->worker);
-    struct buf again = {0};
+    struct buf dump = {0};
 
-    fold_again(r, fold);
-    r->worker->dump(fold_state(fold), &again);
-    assert_string_equal(rig_dump(r), buf_cstr(&again));
+    fold_again(r, fold, again);
+    r->worker->dump(fold_state(fold), &dump);
+    assert_string_equal(rig_dump(r), buf_cstr(&dump));
     fold_free(fold);
+    buf_free(&dump);
+}
+
+void rig_free(struct rig *r)
+{
+    folds_the_same(r, FOLD_APPLY);
+    folds_the_same(r, FOLD_DECIDE);
     fold_free(r->fold);
     for (size_t i = 0; i < r->n; i++)
         item_free(r->log[i].item);
     mem_free(r->log);
     arena_free(r->arena);
     answers_clear(&r->answers);
-    buf_free(&again);
     buf_free(&r->trace);
     buf_free(&r->shown);
     buf_free(&r->dump);

@@ -2,8 +2,8 @@
 /* rig.h - a worker without a broker: inputs go in, answers come out, and the log of both is kept
  *
  * Positions count up from 1, receipt times a second each from 2026-01-01T00:00:00Z, mode EXERCISE.
- * `rig_free` folds the log anew and compares the two states, and decides every input anew and
- * compares the answers.
+ * `rig_free` folds the log anew, once as a worker that starts again does and once deciding every
+ * input anew, and compares the states and the answers.
  */
 #pragma once
 
@@ -20,6 +20,9 @@ uint64_t rig_input(struct rig *r, const char *stream, const ProtobufCMessage *me
 /* The same by another seat. */
 uint64_t rig_input_by(struct rig *r, const char *stream, const char *seat, const char *office,
                       const ProtobufCMessage *message);
+
+/* The same, but the worker dies of it three times: answered by WorkerFailed. */
+uint64_t rig_fatal(struct rig *r, const char *stream, const ProtobufCMessage *message);
 
 /* "sanctions.SnapshotPublished\n    embargo.Baseline\n": an input a line, its answers indented; of
  * a RequestRefused with its code. Only answered inputs. Since the last rig_trace. */

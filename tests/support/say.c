@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* say.c - publishes one event as any seat whose key is at hand, with whatever cause
+/* say.c - publishes one event, with whatever cause, or asks, as any seat whose key is at hand
  *
  *   say CONF SEAT STREAM TYPE CAUSE ORDINAL OF RECEIVED <payload.json
+ *   say CONF SEAT SERVICE TYPE AT_LEAST <payload.json
  *
- * CAUSE 0: an ordinary event.  Prints the position, or the refusal's code.
+ * CAUSE 0: an ordinary event.  Prints the position, or the answer's `as_of` and payload as JSON, or
+ * the refusal's code.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +18,9 @@
 #include "chancery/sanctions/v1/sanctions.pb-c.h"
 #include "lib/chancery.h"
 #include "lib/envelope.h"
+#include "lib/err.h"
 #include "lib/json.h"
+#include "lib/scan.h"
 #include "lib/settings.h"
 #include "lib/types.h"
 
@@ -28,6 +32,8 @@ static const ProtobufCMessageDescriptor *const types[] = {
     &embargo__confirm_snapshot__descriptor,
     &sanctions__import_list__descriptor,
     &core__party_added__descriptor,
+    &core__office_added__descriptor,
+    &core__worker_failed__descriptor,
     &embargo__editorial_notice__descriptor,
     &embargo__snapshot_set_aside__descriptor,
     &embargo__snapshot_rejected__descriptor,
@@ -37,6 +43,8 @@ static const ProtobufCMessageDescriptor *const types[] = {
 struct say {
     struct chancery *client;
     struct chancery_event event;
+    const char *service; /* asked, or NULL: the event is published */
+    uint64_t at_least;
     int status;
 };
 
@@ -52,11 +60,47 @@ static void on_published(void *arg, const struct chancery_result *result)
     chancery_close(s->client, NULL, NULL);
 }
 
-static void on_session(void *arg, const struct chancery_session *session)
+static void print_answer(const char *type, struct slice payload, uint64_t as_of)
+{
+    struct arena *arena = arena_new((size_t)8 * 1024 * 1024);
+    const ProtobufCMessageDescriptor *descriptor = type_find(types, type);
+    char where[128];
+    int err = 0;
+    const ProtobufCMessage *message =
+        descriptor ? scan_unpack(descriptor, payload, arena, &err, where) : NULL;
+    json_t *object = message ? json_of_message(message) : json_null();
+    char *text = json_dumps(object, JSON_COMPACT | JSON_ENCODE_ANY);
+
+    printf("%" PRIu64 " %s\n", as_of, text);
+    free(text);
+    json_decref(object);
+    arena_free(arena);
+}
+
+static void on_answered(void *arg, int err, const char *code, const char *text, const char *type,
+                        const void *payload, size_t size, uint64_t as_of)
 {
     struct say *s = arg;
 
-    if (session->number == 1 && chancery_publish(s->client, &s->event, 1, on_published, s) != 0)
+    (void)text;
+    s->status = err ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (err)
+        printf("%s\n", code ? code : err_code(err));
+    else
+        print_answer(type, slice_of(payload, size), as_of);
+    chancery_close(s->client, NULL, NULL);
+}
+
+static void on_session(void *arg, const struct chancery_session *session)
+{
+    struct say *s = arg;
+    int rc = 0;
+
+    if (session->number == 1)
+        rc = s->service ? chancery_ask(s->client, s->service, s->event.type, s->event.payload,
+                                       s->event.payload_size, s->at_least, 30000000, on_answered, s)
+                        : chancery_publish(s->client, &s->event, 1, on_published, s);
+    if (rc)
         exit(EXIT_FAILURE);
 }
 
@@ -112,17 +156,23 @@ int main(int argc, char **argv)
     struct settings settings = {0};
     struct buf packed = {0}, why = {0};
 
-    if (argc != 9) {
-        fputs("usage: say CONF SEAT STREAM TYPE CAUSE ORDINAL OF RECEIVED <payload.json\n", stderr);
+    if (argc == 9) {
+        s.event.stream = argv[3];
+        s.event.cause = strtoull(argv[5], NULL, 10);
+        s.event.ordinal = (uint32_t)strtoul(argv[6], NULL, 10);
+        s.event.of = (uint32_t)strtoul(argv[7], NULL, 10);
+        s.event.created = strtoll(argv[8], NULL, 10);
+        if (s.event.cause)
+            id_v8(s.event.id, s.event.cause, s.event.ordinal);
+    } else if (argc == 6) {
+        s.service = argv[3];
+        s.at_least = strtoull(argv[5], NULL, 10);
+    } else {
+        fputs("usage: say CONF SEAT STREAM TYPE CAUSE ORDINAL OF RECEIVED <payload.json\n"
+              "       say CONF SEAT SERVICE TYPE AT_LEAST <payload.json\n",
+              stderr);
         return 2;
     }
-    s.event.stream = argv[3];
-    s.event.cause = strtoull(argv[5], NULL, 10);
-    s.event.ordinal = (uint32_t)strtoul(argv[6], NULL, 10);
-    s.event.of = (uint32_t)strtoul(argv[7], NULL, 10);
-    s.event.created = strtoll(argv[8], NULL, 10);
-    if (s.event.cause)
-        id_v8(s.event.id, s.event.cause, s.event.ordinal);
     payload_read(&s, argv[4], &packed);
     if (settings_read(&settings, argv[1], "terminal", none, NULL, NULL, &why) == 0)
         say_run(&s, &settings, argv[2]);

@@ -18,6 +18,8 @@
 
 #include "broker/checkpoint.h"
 #include "broker/journal.h"
+#include "broker/peer.h"
+#include "broker/succession.h"
 #include "chancery/core/v1/frames.pb-c.h"
 #include "chancery/core/v1/registry.pb-c.h"
 #include "lib/envelope.h"
@@ -26,9 +28,10 @@
 #include "lib/sign.h"
 
 #define LOG "test.example/log"
+#define SUCCESSOR "test.example/log-2"
 #define TYPE "chancery.test.v1.Note"
-#define CONFIG                                                                \
-    "[log]\nname = " LOG "\n[connection]\nendpoint = ipc://run/broker.sock\n" \
+#define CONFIG                                                           \
+    "[log]\nname = %s\n[connection]\nendpoint = ipc://run/broker.sock\n" \
     "server-key = %s\n[broker]\nseat = broker\ndisk-reserve = %s\n"
 enum { PATIENCE = 20000 }; /* milliseconds */
 
@@ -46,6 +49,7 @@ struct instance {
     void *context;
     struct seat_key keys[SEATS];
     struct log_key log_key;
+    const char *log;
     uint64_t founding; /* records */
 };
 
@@ -68,8 +72,10 @@ struct note { /* what a test's event says; the rest follows from the seat */
     int label;
     const char *recipient; /* a seat */
     const struct hash *part;
-    uint64_t part_size, cause;
+    uint64_t part_size, cause, reply_to;
+    struct hash replied; /* the envelope that is replied to */
     int64_t effective;
+    const char *log; /* NULL: the one founded */
 };
 
 static void pack_envelope(struct buf *out, const struct seat_key *key, const struct note *note)
@@ -78,7 +84,8 @@ static void pack_envelope(struct buf *out, const struct seat_key *key, const str
     Core__Handling handling = CORE__HANDLING__INIT;
     Core__Recipient recipient = CORE__RECIPIENT__INIT, *recipients[] = {&recipient};
     Core__PartRef part = CORE__PART_REF__INIT, *parts[] = {&part};
-    struct hash payload, previous = note->previous, named;
+    Core__EventRef reply = CORE__EVENT_REF__INIT;
+    struct hash payload, previous = note->previous, named, replied = note->replied;
     uint8_t id[ID_SIZE];
 
     memcpy(id, note->id, ID_SIZE);
@@ -99,7 +106,7 @@ static void pack_envelope(struct buf *out, const struct seat_key *key, const str
         e.n_parts = 1;
         e.parts = parts;
     }
-    e.log = LOG;
+    e.log = note->log ? note->log : LOG;
     e.stream = note->stream;
     e.id = (ProtobufCBinaryData){ID_SIZE, id};
     e.type = note->type;
@@ -115,6 +122,12 @@ static void pack_envelope(struct buf *out, const struct seat_key *key, const str
     e.created = time_now();
     e.effective = note->effective;
     e.cause = note->cause;
+    e.of = note->cause ? 1 : 0;
+    if (note->reply_to) {
+        reply.position = note->reply_to;
+        reply.envelope_hash = (ProtobufCBinaryData){HASH_SIZE, replied.bytes};
+        e.in_reply_to = &reply;
+    }
     e.payload_hash = (ProtobufCBinaryData){HASH_SIZE, payload.bytes};
     e.payload_size = (uint32_t)note->payload.size;
     core__envelope__pack(&e, buf_grow(out, core__envelope__get_packed_size(&e)));
@@ -145,6 +158,7 @@ static void found(struct founder *f, const ProtobufCMessage *m)
                                 .event = slice_buf(&f->bytes[f->n]),
                                 .payload = note.payload};
     memcpy(e->id, note.id, ID_SIZE);
+    journal_event_hash(e);
     buf_free(&envelope);
     f->n++;
 }
@@ -154,7 +168,7 @@ static void found_log(struct founder *f)
     Core__LogFounded m = CORE__LOG_FOUNDED__INIT;
     struct instance *in = f->in;
 
-    m.format = 1;
+    m.format = JOURNAL_FORMAT;
     m.log = LOG;
     m.log_key = (ProtobufCBinaryData){KEY_SIZE, in->log_key.public_key};
     m.server_key = (ProtobufCBinaryData){KEY_SIZE, in->keys[BROKER].curve_public};
@@ -256,9 +270,18 @@ static void write_file(const struct instance *in, const char *name, const char *
     assert_int_equal(fclose(f), 0);
 }
 
+static void write_conf(const struct instance *in, const char *reserve)
+{
+    char text[512], hex[2 * KEY_SIZE + 1];
+
+    hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
+    snprintf(text, sizeof text, CONFIG, in->log, hex, reserve);
+    write_file(in, "chancery.conf", text);
+}
+
 static void make_keys(struct instance *in)
 {
-    char path[128], text[512], hex[2 * KEY_SIZE + 1];
+    char path[128];
 
     snprintf(path, sizeof path, "%s/keys", in->dir);
     assert_int_equal(mkdir(path, 0700), 0);
@@ -269,9 +292,8 @@ static void make_keys(struct instance *in)
     assert_int_equal(seat_key_write(&in->keys[BROKER], path), 0);
     snprintf(path, sizeof path, "%s/keys/log.key", in->dir);
     assert_int_equal(log_key_write(&in->log_key, path), 0);
-    hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
-    snprintf(text, sizeof text, CONFIG, hex, "1M");
-    write_file(in, "chancery.conf", text);
+    in->log = LOG;
+    write_conf(in, "1M");
 }
 
 /* ---- the process ---- */
@@ -340,6 +362,7 @@ struct talk {
     const struct seat_key *key;
     uint64_t ref;
     struct arena *arena; /* of the answers */
+    Core__Welcome *welcome;
 };
 
 static void *dial_socket(struct instance *in, const struct seat_key *key)
@@ -427,11 +450,11 @@ static struct talk *dial(struct instance *in, int who)
     t->key = &in->keys[who];
     t->socket = dial_socket(in, t->key);
     t->arena = arena_new(64 * 1024 * 1024);
-    hello(t);
-    Core__Frame *f = expect(t, CORE__FRAME__BODY_WELCOME);
-    assert_string_equal(f->welcome->seat, people[who].seat);
-    assert_string_equal(f->welcome->office, people[who].office);
-    assert_string_equal(f->welcome->log, LOG);
+    hello(t); /* a successor takes the name that it had before, too */
+    t->welcome = expect(t, CORE__FRAME__BODY_WELCOME)->welcome;
+    assert_string_equal(t->welcome->seat, people[who].seat);
+    assert_string_equal(t->welcome->office, people[who].office);
+    assert_string_equal(t->welcome->log, in->log);
     return t;
 }
 
@@ -440,6 +463,28 @@ static void hang_up(struct talk *t)
     zmq_close(t->socket);
     arena_free(t->arena);
     mem_free(t);
+}
+
+static void sessions_that_ended_make_room(void **state)
+{
+    for (int i = 0; i < 3 * PEERS_OF_SEAT; i++)
+        hang_up(dial(*state, ALICE));
+}
+
+static void sessions_that_live_take_the_room(void **state)
+{
+    struct talk *t[PEERS_OF_SEAT], one_more = {.key = &((struct instance *)*state)->keys[ALICE]};
+
+    for (int i = 0; i < PEERS_OF_SEAT; i++)
+        t[i] = dial(*state, ALICE);
+    one_more.socket = dial_socket(*state, one_more.key);
+    one_more.arena = arena_new(1024 * 1024);
+    hello(&one_more);
+    expect_refused(&one_more, ERR_BUSY);
+    zmq_close(one_more.socket);
+    arena_free(one_more.arena);
+    for (int i = 0; i < PEERS_OF_SEAT; i++)
+        hang_up(t[i]);
 }
 
 /* ---- publishing ---- */
@@ -1062,6 +1107,66 @@ static void the_head_comes_with_a_signed_checkpoint(void **state)
     hang_up(t);
 }
 
+static void send_get_proof(struct talk *t, uint64_t position)
+{
+    Core__Frame f = CORE__FRAME__INIT;
+    Core__GetProof get = CORE__GET_PROOF__INIT;
+
+    get.position = position;
+    f.body_case = CORE__FRAME__BODY_GET_PROOF;
+    f.get_proof = &get;
+    send_frame(t, &f);
+}
+
+/* The checkpoint follows within a second. */
+static const Core__Proof *await_proof(struct talk *t, uint64_t position)
+{
+    const Core__Frame *f = NULL;
+
+    while (!f || f->body_case == CORE__FRAME__BODY_REFUSED) {
+        if (f)
+            assert_string_equal(f->refused->code, err_code(ERR_BUSY));
+        send_get_proof(t, position);
+        f = receive(t);
+        assert_non_null(f);
+    }
+    assert_int_equal(f->body_case, CORE__FRAME__BODY_PROOF);
+    return f->proof;
+}
+
+static void the_proof_of_a_record_leads_to_the_checkpoint_s_root(void **state)
+{
+    struct instance *in = *state;
+    struct talk *t = dial(in, ALICE);
+    struct packed p;
+    struct hash leaf, event, path[TREE_LEVELS];
+    struct checkpoint c;
+    struct note note = note_of("notes.proof", 1, "one");
+
+    pack_note(&p, t->key, &note);
+    publish_packed(t, &p, 1);
+    const Core__Recorded *r = expect(t, CORE__FRAME__BODY_RECORDED)->recorded;
+    hash_sha256(&event, slice_buf(&p.event));
+    tree_log_leaf(&leaf, r->positions[0], r->received[0], &event);
+
+    const Core__Proof *proof = await_proof(t, r->positions[0]);
+    assert_int_equal(proof->position, r->positions[0]);
+    assert_int_equal(checkpoint_open(&c, slice_of(proof->checkpoint.data, proof->checkpoint.len),
+                                     LOG, in->log_key.public_key),
+                     0);
+    for (size_t i = 0; i < proof->n_path; i++)
+        memcpy(path[i].bytes, proof->path[i].data, HASH_SIZE);
+    assert_true(tree_check_inclusion(proof->position - 1, c.size, &leaf, path, (int)proof->n_path,
+                                     &c.root));
+
+    send_get_proof(t, 0);
+    expect_refused(t, ERR_NOT_FOUND);
+    send_get_proof(t, r->positions[0] + 1);
+    expect_refused(t, ERR_NOT_FOUND);
+    packed_free(&p);
+    hang_up(t);
+}
+
 static void the_status_is_for_those_who_may_read_audit(void **state)
 {
     struct talk *a = dial(*state, ALICE), *admin = dial(*state, ADMIN);
@@ -1240,12 +1345,8 @@ static void a_reader_who_does_not_read_delays_nobody(void **state)
 
 static void restart_with(struct instance *in, const char *reserve)
 {
-    char text[512], hex[2 * KEY_SIZE + 1];
-
     assert_int_equal(end(in, SIGTERM), 0);
-    hex_encode(hex, in->keys[BROKER].curve_public, KEY_SIZE);
-    snprintf(text, sizeof text, CONFIG, hex, reserve);
-    write_file(in, "chancery.conf", text);
+    write_conf(in, reserve);
     start(in);
 }
 
@@ -1304,6 +1405,53 @@ static void a_revoked_key_ends_its_session_at_once(void **state)
     hang_up(d);
 }
 
+static void deny_stream(struct talk *admin, const char *stream)
+{
+    struct note note = note_of("registry", 0, "");
+    Core__AccessRule m = CORE__ACCESS_RULE__INIT;
+    Core__Verb verb = CORE__VERB__VERB_PUBLISH;
+    struct buf payload = {0};
+
+    m.rule = "deny-stream";
+    m.effect = CORE__EFFECT__EFFECT_DENY;
+    m.subject_kind = CORE__SUBJECT_KIND__SUBJECT_KIND_ANY;
+    m.n_verbs = 1;
+    m.verbs = &verb;
+    m.stream = stream;
+    m.type = "*";
+    core__access_rule__pack(&m, buf_grow(&payload, core__access_rule__get_packed_size(&m)));
+    note.type = m.base.descriptor->name;
+    note.payload = slice_buf(&payload);
+    note.seat_seq = registry_tail(admin, &note.previous) + 1;
+    publish_note(admin, &note, NULL);
+    buf_free(&payload);
+}
+
+static void what_follows_a_retry_in_its_batch_asks_the_rules_of_now(void **state)
+{
+    struct talk *admin = dial(*state, ADMIN), *t = dial(*state, ALICE);
+    struct note note = note_of("notes.closed", 1, "one");
+    struct packed p[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        note.seat_seq = i + 1;
+        id_v7(note.id, time_now());
+        pack_note(&p[i], t->key, &note);
+        note.previous = p[i].envelope_hash;
+    }
+    publish_packed(t, p, 1);
+    uint64_t first = expect(t, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+    deny_stream(admin, "notes.closed");
+    publish_packed(t, p, 1); /* a retry is answered whatever changed since */
+    assert_int_equal(expect(t, CORE__FRAME__BODY_RECORDED)->recorded->positions[0], first);
+    publish_packed(t, p, 2);
+    expect_refused(t, ERR_DENIED);
+    packed_free(&p[0]);
+    packed_free(&p[1]);
+    hang_up(admin);
+    hang_up(t);
+}
+
 static void registry_events_of_one_batch_build_on_each_other(void **state)
 {
     struct talk *admin = dial(*state, ADMIN);
@@ -1358,6 +1506,276 @@ static void refusals_are_recorded_when_the_broker_stops(void **state)
     hang_up(admin);
 }
 
+/* ---- a log that goes on from a restored copy ---- */
+
+static void run(const char *format, const struct instance *in)
+{
+    char command[512];
+    int n = snprintf(command, sizeof command, "cd %s && %s", in->dir, format);
+
+    assert_in_range(n, 1, sizeof command - 1);
+    assert_int_equal(system(command), 0);
+}
+
+/* What `chancery log restore` does to an instance whose log is a copy. */
+static void succeed(struct instance *in, uint64_t lost)
+{
+    struct succession s = {
+        .key = &in->log_key, .administrator = &in->keys[ADMIN], .lost = lost, .now = time_now()};
+    struct journal *j;
+    struct buf why = {0};
+    char path[128];
+
+    in->log = SUCCESSOR;
+    log_key_make(&in->log_key, in->log);
+    snprintf(path, sizeof path, "%s/keys/log.key", in->dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(log_key_write(&in->log_key, path), 0);
+    write_conf(in, "1M");
+    assert_int_equal(journal_open(&j, in->dir, false, &why), 0);
+    int rc = succession_found(j, in->dir, &s, &why);
+    if (rc)
+        fail_msg("%s", buf_cstr(&why));
+    journal_close(j);
+    buf_free(&why);
+}
+
+static void publish_old(struct talk *t, struct packed *p, int err)
+{
+    publish_packed(t, p, 1);
+    if (err)
+        expect_refused(t, err);
+    else
+        expect(t, CORE__FRAME__BODY_RECORDED);
+}
+
+static void end_return(struct instance *in)
+{
+    struct talk *admin = dial(in, ADMIN);
+    struct note note = note_of("registry", 0, "");
+    Core__ReturnEnded m = CORE__RETURN_ENDED__INIT;
+
+    note.type = m.base.descriptor->name;
+    note.log = in->log;
+    note.seat_seq = registry_tail(admin, &note.previous) + 1;
+    publish_note(admin, &note, &note.previous);
+    note.seat_seq++; /* it is ended once */
+    id_v7(note.id, time_now());
+    refused_note(admin, &note, ERR_REGISTRY);
+    note.type = core__log_succeeded__descriptor.name; /* and no successor is founded here */
+    id_v7(note.id, time_now());
+    refused_note(admin, &note, ERR_REGISTRY);
+    hang_up(admin);
+}
+
+enum { OLD_NOTES = 5, COPIED = 2 }; /* notes of the predecessor, and those that the copy has */
+
+/* Five notes of alice's, the copy taken behind the second; answers to a cause in the copy and to
+ * one behind it in streams of their own. */
+struct lost {
+    struct packed notes[OLD_NOTES], reply, answer, orphan;
+    uint64_t positions[OLD_NOTES];
+};
+
+static void lose(struct instance *in, struct lost *lost)
+{
+    struct talk *a = dial(in, ALICE);
+    struct note note = note_of("notes.lost", 0, "a note"), reply = note_of("notes.reply", 1, "r");
+    struct note answer = note_of("notes.answer", 1, "a"), orphan = note_of("notes.orphan", 1, "o");
+
+    for (uint64_t i = 0; i < OLD_NOTES; i++) {
+        if (i == COPIED) {
+            hang_up(a);
+            assert_int_equal(end(in, SIGTERM), 0);
+            run("cp -a log copy", in);
+            start(in);
+            a = dial(in, ALICE);
+        }
+        note.seat_seq = i + 1;
+        id_v7(note.id, time_now());
+        pack_note(&lost->notes[i], a->key, &note);
+        publish_packed(a, &lost->notes[i], 1);
+        lost->positions[i] = expect(a, CORE__FRAME__BODY_RECORDED)->recorded->positions[0];
+        note.previous = lost->notes[i].envelope_hash;
+    }
+    answer.cause = lost->positions[1];
+    orphan.cause = reply.reply_to = lost->positions[3];
+    reply.replied = lost->notes[3].envelope_hash;
+    id_v8(answer.id, answer.cause, 0);
+    id_v8(orphan.id, orphan.cause, 0);
+    pack_note(&lost->reply, a->key, &reply);
+    pack_note(&lost->answer, a->key, &answer);
+    pack_note(&lost->orphan, a->key, &orphan);
+    publish_old(a, &lost->reply, 0);
+    publish_old(a, &lost->answer, 0);
+    publish_old(a, &lost->orphan, 0);
+    hang_up(a);
+    assert_int_equal(end(in, SIGTERM), 0);
+    run("rm -r log && mv copy log", in);
+}
+
+static void what_a_successor_lost_comes_back_until_the_return_is_ended(void **state)
+{
+    struct instance *in = *state;
+    struct lost lost;
+    struct packed aged;
+
+    lose(in, &lost);
+    succeed(in, lost.positions[OLD_NOTES - 1] + 3);
+    start(in);
+    struct talk *a = dial(in, ALICE);
+    assert_int_equal(a->welcome->n_predecessors, 1);
+    assert_true(a->welcome->returning);
+    const Core__Predecessor *before = a->welcome->predecessors[0];
+    assert_string_equal(before->log, LOG);
+    assert_int_equal(before->position, a->welcome->head - 1);
+    assert_in_range(lost.positions[COPIED], before->position + 1, before->position + 2);
+
+    publish_packed(a, &lost.notes[1], 1); /* the copy has it */
+    assert_int_equal(expect(a, CORE__FRAME__BODY_RECORDED)->recorded->positions[0],
+                     lost.positions[1]);
+    publish_old(a, &lost.notes[3], ERR_SEAT_ORDER); /* in order, as ever */
+    publish_old(a, &lost.notes[2], 0);
+    publish_old(a, &lost.notes[3], 0);
+    publish_old(a, &lost.reply, 0);  /* to what came back elsewhere, or not at all */
+    publish_old(a, &lost.answer, 0); /* its cause is in the copy */
+    publish_old(a, &lost.orphan, ERR_CAUSE);
+
+    struct note note = note_of("notes.aged", 1, "old");
+    note.log = SUCCESSOR;
+    id_v7(note.id, time_now() - INT64_C(100) * 24 * 3600 * 1000000);
+    refused_note(a, &note, ERR_ID_STALE);
+    note.log = LOG;
+    pack_note(&aged, a->key, &note);
+    publish_old(a, &aged, 0);
+    note.log = "test.example/elsewhere";
+    refused_note(a, &note, ERR_LOG);
+    note = note_of("notes.new", 1, "new");
+    note.log = SUCCESSOR;
+    publish_note(a, &note, NULL);
+
+    end_return(in);
+    publish_old(a, &lost.notes[4], ERR_LOG);
+    publish_old(a, &lost.notes[3], 0); /* it is known */
+    hang_up(a);
+    a = dial(in, ALICE);
+    assert_false(a->welcome->returning);
+    hang_up(a);
+    for (int i = 0; i < OLD_NOTES; i++)
+        packed_free(&lost.notes[i]);
+    packed_free(&lost.reply);
+    packed_free(&lost.answer);
+    packed_free(&lost.orphan);
+    packed_free(&aged);
+}
+
+static void verify_says(struct instance *in, int status)
+{
+    char command[256];
+    struct buf vkey = {0};
+
+    note_vkey(&vkey, in->log, in->log_key.public_key);
+    write_file(in, "log.vkey", buf_cstr(&vkey));
+    buf_free(&vkey);
+    snprintf(command, sizeof command, "%s/bin/chancery-log verify %s > /dev/null", BUILD_DIR,
+             in->dir);
+    assert_int_equal(WEXITSTATUS(system(command)), status);
+}
+
+/* Appends a registry event of the administrator's as it is: what no broker would take. */
+static void append_registry(struct instance *in, const ProtobufCMessage *m)
+{
+    struct journal *j;
+    struct journal_tail tail;
+    struct buf why = {0}, payload = {0};
+    struct packed p;
+    uint64_t first;
+    struct note note = note_of("registry", 0, "");
+
+    protobuf_c_message_pack(m, buf_grow(&payload, protobuf_c_message_get_packed_size(m)));
+    assert_int_equal(journal_open(&j, in->dir, false, &why), 0);
+    assert_int_equal(journal_tail(j, "admin", "registry", &tail), 0);
+    note.type = m->descriptor->name;
+    note.payload = slice_buf(&payload);
+    note.log = in->log;
+    note.seat_seq = tail.seat_seq + 1;
+    note.previous = tail.envelope_hash;
+    pack_note(&p, &in->keys[ADMIN], &note);
+    struct journal_event e = {.seat = "admin",
+                              .stream = "registry",
+                              .type = note.type,
+                              .seat_seq = note.seat_seq,
+                              .received = time_now(),
+                              .envelope_hash = p.envelope_hash,
+                              .event = slice_buf(&p.event),
+                              .payload = note.payload};
+    memcpy(e.id, note.id, ID_SIZE);
+    journal_event_hash(&e);
+    assert_int_equal(journal_append(j, &e, 1, &first), 0);
+    journal_close(j);
+    packed_free(&p);
+    buf_free(&payload);
+    buf_free(&why);
+}
+
+static void a_successor_is_verified_and_a_false_one_is_found(void **state)
+{
+    struct instance *in = *state;
+    Core__LogSucceeded m = CORE__LOG_SUCCEEDED__INIT;
+    struct journal *j;
+    struct buf why = {0};
+    struct hash root;
+
+    assert_int_equal(end(in, SIGTERM), 0);
+    verify_says(in, 0);
+    run("cp -a log whole", in);
+    assert_int_equal(journal_open(&j, in->dir, true, &why), 0);
+    journal_tree(j, &m.position, &root);
+    journal_close(j);
+    m.log = "test.example/log-3";
+    m.log_key = (ProtobufCBinaryData){KEY_SIZE, in->log_key.public_key};
+    m.predecessor = SUCCESSOR;
+    root.bytes[0] ^= 1;
+    m.root = (ProtobufCBinaryData){HASH_SIZE, root.bytes};
+    append_registry(in, &m.base);
+    verify_says(in, 1);
+    run("rm -r log && mv whole log", in);
+    verify_says(in, 0);
+    buf_free(&why);
+    start(in);
+}
+
+static void a_succession_that_does_not_fit_founds_nothing(void **state)
+{
+    struct instance *in = *state;
+    struct log_key same = in->log_key, next;
+    struct journal *j;
+    struct buf why = {0};
+
+    log_key_make(&next, "test.example/log-3");
+    struct succession s = {.key = &same, .administrator = &in->keys[ADMIN], .now = time_now()};
+    hang_up(dial(in, ALICE));
+    assert_int_equal(end(in, SIGTERM), 0);
+    assert_int_equal(journal_open(&j, in->dir, false, &why), 0);
+    uint64_t head = journal_head(j);
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_EXISTS);
+    strcpy(same.name, LOG); /* nor a name that it had before */
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_EXISTS);
+    s.key = &next;
+    s.administrator = &in->keys[ALICE];
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_DENIED);
+    s.administrator = &in->keys[CAROL]; /* her key was revoked */
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_KEY_UNKNOWN);
+    s.administrator = &in->keys[ADMIN];
+    s.lost = head;
+    assert_int_equal(succession_found(j, in->dir, &s, &why), ERR_FIELD);
+    assert_int_equal(journal_head(j), head);
+    journal_close(j);
+    buf_free(&why);
+    start(in);
+    hang_up(dial(in, ALICE)); /* as before */
+}
+
 static void a_log_older_than_its_checkpoint_is_not_served(void **state)
 {
     struct instance *in = *state;
@@ -1370,6 +1788,7 @@ static void a_log_older_than_its_checkpoint_is_not_served(void **state)
     start(in);
     struct talk *a = dial(in, ALICE);
     struct note note = note_of("notes.rolled", 1, "one");
+    note.log = in->log;
     publish_note(a, &note, NULL);
     hang_up(a);
     assert_int_equal(end(in, SIGTERM), 0);
@@ -1399,11 +1818,14 @@ int main(void)
         cmocka_unit_test(a_reading_gets_what_its_credit_allows),
         cmocka_unit_test(a_label_that_names_one_seat_is_withheld_from_others),
         cmocka_unit_test(a_question_is_answered_by_who_offers_the_service),
+        cmocka_unit_test(sessions_that_ended_make_room),
+        cmocka_unit_test(sessions_that_live_take_the_room),
         cmocka_unit_test(a_question_waits_for_somebody_who_takes_it),
         cmocka_unit_test(when_the_answerer_leaves_another_gets_the_question),
         cmocka_unit_test(a_part_is_stored_before_its_event_and_served_to_its_readers),
         cmocka_unit_test(who_only_knows_the_hash_of_a_part_cannot_name_it),
         cmocka_unit_test(the_head_comes_with_a_signed_checkpoint),
+        cmocka_unit_test(the_proof_of_a_record_leads_to_the_checkpoint_s_root),
         cmocka_unit_test(the_status_is_for_those_who_may_read_audit),
         cmocka_unit_test(what_was_acknowledged_survives_a_kill_and_is_there_once),
         cmocka_unit_test(the_tail_tells_where_a_seat_stands),
@@ -1412,8 +1834,12 @@ int main(void)
             after_its_key_is_revoked_a_seat_publishes_nothing_but_learns_what_is_recorded),
         cmocka_unit_test(a_reader_who_does_not_read_delays_nobody),
         cmocka_unit_test(without_room_only_the_registry_goes_on),
+        cmocka_unit_test(what_follows_a_retry_in_its_batch_asks_the_rules_of_now),
         cmocka_unit_test(registry_events_of_one_batch_build_on_each_other),
         cmocka_unit_test(refusals_are_recorded_when_the_broker_stops),
+        cmocka_unit_test(what_a_successor_lost_comes_back_until_the_return_is_ended),
+        cmocka_unit_test(a_successor_is_verified_and_a_false_one_is_found),
+        cmocka_unit_test(a_succession_that_does_not_fit_founds_nothing),
         cmocka_unit_test(a_log_older_than_its_checkpoint_is_not_served),
     };
 

@@ -58,6 +58,7 @@ static struct journal_event event_of(uint64_t seq)
     e.payload = slice_str("payload");
     memcpy(e.id, &seq, sizeof seq);
     memcpy(e.envelope_hash.bytes, &seq, sizeof seq);
+    journal_event_hash(&e);
     return e;
 }
 
@@ -229,7 +230,7 @@ static void the_guarded_time_never_goes_back_and_a_jump_stays(void **unused)
     struct guard g;
     const int64_t t0 = INT64_C(1700000000) * SECOND;
 
-    guard_begin(&g, t0, 50, t0 - SECOND, false);
+    guard_begin(&g, t0, 50, t0 - SECOND, t0 - SECOND);
     assert_false(g.jumped);
     assert_int_equal(guard_now(&g, t0 + 10, 60), t0 + 10);
     assert_int_equal(guard_now(&g, t0 + 4, 70), t0 + 10);
@@ -239,22 +240,44 @@ static void the_guarded_time_never_goes_back_and_a_jump_stays(void **unused)
     assert_true(g.jumped);
 }
 
+static void an_accepted_clock_goes_on_and_behind_it_the_time_stands_still(void **unused)
+{
+    (void)unused;
+    struct guard g;
+    const int64_t t0 = INT64_C(1700000000) * SECOND, day = INT64_C(86400) * SECOND;
+
+    guard_begin(&g, t0, 0, t0, t0);
+    assert_int_equal(guard_now(&g, t0 + 300 * day, 10), t0 + 10);
+    guard_accept(&g, t0 + 300 * day, 20);
+    assert_int_equal(guard_now(&g, t0 + 300 * day + 5, 25), t0 + 300 * day + 5);
+    assert_false(g.jumped);
+    guard_accept(&g, t0 + 299 * day, 30);
+    assert_int_equal(guard_now(&g, t0 + 299 * day + 5, 35), t0 + 300 * day + 5);
+    assert_int_equal(guard_now(&g, t0 + 301 * day, 30 + 2 * day), t0 + 301 * day);
+    guard_forward(&g, 7 * day);
+    assert_int_equal(guard_now(&g, t0 + 308 * day + 1, 31 + 2 * day), t0 + 308 * day + 1);
+    assert_false(g.jumped);
+}
+
 static void a_clock_before_the_log_or_long_after_it_is_a_jump(void **unused)
 {
     (void)unused;
     struct guard g;
     const int64_t t0 = INT64_C(1700000000) * SECOND, day = INT64_C(86400) * SECOND;
 
-    guard_begin(&g, t0 - day, 0, t0, false);
+    guard_begin(&g, t0 - day, 0, t0, t0);
     assert_true(g.jumped);
     assert_int_equal(guard_now(&g, t0 - day, 5), t0 + 5);
-    guard_begin(&g, t0 + 31 * day, 0, t0, false);
+    guard_begin(&g, t0 + 31 * day, 0, t0, t0);
     assert_true(g.jumped);
-    guard_begin(&g, t0 + 29 * day, 0, t0, false);
+    guard_begin(&g, t0 + 29 * day, 0, t0, t0);
     assert_false(g.jumped);
-    guard_begin(&g, t0 + 31 * day, 0, t0, true);
+    guard_begin(&g, t0 + 31 * day, 0, t0, t0 + 30 * day); /* accepted, and nothing came since */
     assert_false(g.jumped);
     assert_int_equal(guard_now(&g, t0 + 31 * day, 0), t0 + 31 * day);
+    guard_begin(&g, t0 - day / 2, 0, t0, t0 - day);
+    assert_false(g.jumped);
+    assert_int_equal(guard_now(&g, t0 - day / 2, 0), t0);
 }
 
 static void refusals_are_counted_in_a_bounded_table(void **unused)
@@ -303,6 +326,7 @@ int main(void)
         cmocka_unit_test(stopping_waits_for_the_batch_in_flight),
         cmocka_unit_test(the_overlay_knows_ids_and_tails_until_they_are_removed),
         cmocka_unit_test(the_guarded_time_never_goes_back_and_a_jump_stays),
+        cmocka_unit_test(an_accepted_clock_goes_on_and_behind_it_the_time_stands_still),
         cmocka_unit_test(a_clock_before_the_log_or_long_after_it_is_a_jump),
         cmocka_unit_test(refusals_are_counted_in_a_bounded_table),
         cmocka_unit_test(a_bucket_gives_its_rate_and_no_more),

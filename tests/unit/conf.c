@@ -29,14 +29,14 @@ struct target {
 #define OF_RULE(field) offsetof(struct rule, field)
 
 static const struct conf_key keys[] = {
-    {"", "top", CONF_STRING, OF(name), NULL, 0, 0},
-    {"broker", "number", CONF_NUMBER, OF(number), "7", 1, 65535},
-    {"broker", "wait", CONF_SECONDS, OF(wait), "15m", 1000000, INT64_C(604800000000)},
-    {"broker", "size", CONF_SIZE, OF(size), "64K", 4096, INT64_C(1) << 31},
-    {"broker", "flag", CONF_BOOL, OF(flag), "no", 0, 0},
-    {"rule *", "to", CONF_STRING, OF_RULE(to), "!", 3, 40},
-    {"rule *", "count", CONF_NUMBER, OF_RULE(count), "1", 0, 9},
-    {NULL, NULL, CONF_STRING, 0, NULL, 0, 0},
+    {"", "top", CONF_STRING, OF(name), NULL, 0, 0, "A text"},
+    {"broker", "number", CONF_NUMBER, OF(number), "7", 1, 65535, "A number"},
+    {"broker", "wait", CONF_SECONDS, OF(wait), "15m", 1000000, INT64_C(604800000000), "A duration"},
+    {"broker", "size", CONF_SIZE, OF(size), "64K", 4096, INT64_C(1) << 31, "A size"},
+    {"broker", "flag", CONF_BOOL, OF(flag), "no", 0, 0, "A flag"},
+    {"rule *", "to", CONF_STRING, OF_RULE(to), "!", 3, 40, "Who"},
+    {"rule *", "count", CONF_NUMBER, OF_RULE(count), "1", 0, 9, "How many"},
+    {0},
 };
 
 static void *rule_section(void *arg, const char *section, const char *name)
@@ -230,8 +230,8 @@ static void write_conf(const char *text)
     "[connection]\nendpoint = ipc://run/broker.sock\nserver-key = " SERVER_KEY "\n"
 
 static const struct conf_key own_keys[] = {
-    {"embargo", "number", CONF_NUMBER, offsetof(struct target, number), "7", 1, 10},
-    {NULL, NULL, CONF_STRING, 0, NULL, 0, 0},
+    {"embargo", "number", CONF_NUMBER, offsetof(struct target, number), "7", 1, 10, "A number"},
+    {0},
 };
 
 static void a_process_reads_its_own_sections_and_skips_those_of_others(void **unused)
@@ -265,6 +265,74 @@ static void a_process_reads_its_own_sections_and_skips_those_of_others(void **un
     mem_free(key_file);
 }
 
+static void a_program_of_one_s_own_has_a_section_that_all_others_accept(void **unused)
+{
+    (void)unused;
+    struct settings s;
+    struct buf why = {0};
+    char *program = mem_printf("%s/bin/tally", dir), *key_file = mem_printf("%s/keys/t.key", dir);
+
+    write_conf(LOG_AND_CONNECTION "[embargo]\nseat = embargo\n"
+                                  "[process tally]\nprogram = bin/tally\nseat = t\n"
+                                  "[process other]\nprogram = /usr/bin/other\n");
+    assert_int_equal(settings_read(&s, dir, "tally", NULL, NULL, NULL, &why), 0);
+    assert_string_equal(s.key_file, key_file);
+    assert_string_equal(settings_process_find(&s, "tally")->program, program);
+    assert_string_equal(settings_process_find(&s, "other")->program, "/usr/bin/other");
+    assert_null(settings_process_find(&s, "embargo"));
+    settings_clear(&s);
+
+    assert_int_equal(settings_read(&s, dir, "embargo", NULL, NULL, NULL, &why), 0);
+    assert_string_equal(s.seat, "embargo");
+    settings_clear(&s);
+
+    assert_int_equal(settings_read(&s, dir, "other", NULL, NULL, NULL, &why), ERR_CONFIG);
+    assert_non_null(strstr(buf_cstr(&why), "[process other] must state \"seat\""));
+    buf_free(&why);
+    assert_int_equal(settings_read(&s, dir, "absent", NULL, NULL, NULL, &why), ERR_CONFIG);
+    assert_non_null(strstr(buf_cstr(&why), "[process absent] must state \"seat\""));
+    buf_free(&why);
+    mem_free(program);
+    mem_free(key_file);
+}
+
+static void small_files_lie_where_the_environment_says(void **unused)
+{
+    (void)unused;
+    struct settings s;
+    struct buf why = {0};
+
+    write_conf(LOG_AND_CONNECTION);
+    setenv("CHANCERY_RUN", "/nonexistent/run", 1);
+    assert_int_equal(settings_read(&s, dir, NULL, NULL, NULL, NULL, &why), ERR_IO);
+    assert_string_equal(buf_cstr(&why), "/nonexistent/run: No such file or directory");
+    buf_free(&why);
+    setenv("CHANCERY_RUN", "/tmp", 1);
+    assert_int_equal(settings_read(&s, dir, NULL, NULL, NULL, NULL, &why), 0);
+    assert_string_equal(s.run_dir, "/tmp");
+    settings_clear(&s);
+    unsetenv("CHANCERY_RUN");
+}
+
+static void the_manual_says_of_a_key_what_the_table_says(void **unused)
+{
+    (void)unused;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    conf_man(keys + 1, "broker", out);
+    fclose(out);
+    assert_string_equal(text, "\n*number* = _number_\n\tA number. From 1 to 65535. Default: 7.\n"
+                              "\n*wait* = _duration_\n\tA duration. From 1s to 7d. Default: 15m.\n"
+                              "\n*size* = _size_\n\tA size. From 4K to 2G. Default: 64K.\n"
+                              "\n*flag* = _yes|no_\n\tA flag. Default: no.\n"
+                              "\n## [rule NAME]\n"
+                              "\n*to* = _text_\n\tWho. Must be stated.\n"
+                              "\n*count* = _number_\n\tHow many. From 0 to 9. Default: 1.\n");
+    free(text);
+}
+
 static void an_instance_that_is_not_right_is_refused_with_the_place(void **unused)
 {
     (void)unused;
@@ -275,6 +343,9 @@ static void an_instance_that_is_not_right_is_refused_with_the_place(void **unuse
         {LOG_AND_CONNECTION, "[embargo] must state \"seat\""},
         {LOG_AND_CONNECTION "[embargo]\nseat = e\nnumbers = 1\n", ":8: [embargo] has no key "},
         {LOG_AND_CONNECTION "[embarg]\nseat = e\n", ":7: there is no section [embarg]; did you"},
+        {LOG_AND_CONNECTION "[process x]\nprogram = x\npath = y\n", ":8: [process x] has no key "},
+        {LOG_AND_CONNECTION "[embargo]\nseat = e\n[process x]\nseat = x\n",
+         "[process x] must state \"program\""},
         {LOG_AND_CONNECTION "[embargo]\nseat = ../e\n", "seat: must be an identifier"},
         {"[log]\nname = A\n[connection]\nendpoint = ipc://a\nserver-key = " SERVER_KEY
          "\n[embargo]\nseat = e\n",
@@ -349,6 +420,9 @@ int main(void)
         cmocka_unit_test(a_mistake_is_named_with_file_line_and_what_is_allowed),
         cmocka_unit_test(a_line_that_would_be_cut_is_refused),
         cmocka_unit_test(a_process_reads_its_own_sections_and_skips_those_of_others),
+        cmocka_unit_test(a_program_of_one_s_own_has_a_section_that_all_others_accept),
+        cmocka_unit_test(small_files_lie_where_the_environment_says),
+        cmocka_unit_test(the_manual_says_of_a_key_what_the_table_says),
         cmocka_unit_test(an_instance_that_is_not_right_is_refused_with_the_place),
         cmocka_unit_test(a_file_that_is_missing_is_named),
         cmocka_unit_test(a_socket_path_that_is_too_long_goes_by_a_descriptor),

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,27 +13,6 @@
 #include "lib/err.h"
 #include "tests/support/records.h"
 #include "tests/support/test.h"
-
-static struct journal *reopen(const char *dir, bool read_only)
-{
-    struct buf why = {0};
-    struct journal *j;
-    int err = journal_open(&j, dir, read_only, &why);
-
-    if (err)
-        print_message("%s\n", buf_cstr(&why));
-    assert_int_equal(err, 0);
-    buf_free(&why);
-    return j;
-}
-
-/* A log with the first records of `r`, and open. */
-static struct journal *create(const char *dir, struct records *r)
-{
-    assert_int_equal(journal_create(dir, r->events, r->n), 0);
-    r->taken = r->n;
-    return reopen(dir, false);
-}
 
 struct read {
     uint64_t positions[RECORDS_MOST];
@@ -65,7 +43,7 @@ static void what_is_appended_is_read_back_in_order(void **unused)
     struct records *r = mem_new(sizeof *r);
     char *dir = records_dir();
     records_mix(r, 5);
-    struct journal *j = create(dir, r);
+    struct journal *j = records_create(dir, r);
     for (int i = 0; i < 20; i++) {
         records_mix(r, (size_t)(1 + i % 13));
         assert_int_equal(records_append(r, j), 0);
@@ -81,7 +59,7 @@ static void what_is_appended_is_read_back_in_order(void **unused)
         for (size_t i = 0; i < r->n; i++)
             assert_int_equal(read.positions[i], i + 1);
         journal_close(j);
-        j = reopen(dir, again);
+        j = records_open(dir, again);
     }
     journal_close(j);
     records_clear(r);
@@ -95,7 +73,7 @@ static void ids_tails_and_parts_are_found(void **unused)
     struct records *r = mem_new(sizeof *r);
     char *dir = records_dir();
     records_mix(r, 5);
-    struct journal *j = create(dir, r);
+    struct journal *j = records_create(dir, r);
     records_mix(r, 200);
     assert_int_equal(records_append(r, j), 0);
     for (size_t i = 0; i < r->n; i++) {
@@ -150,7 +128,7 @@ static void a_filter_lets_through_what_it_names_and_sees_later_channels(void **u
     struct records *r = mem_new(sizeof *r);
     char *dir = records_dir();
     records_mix(r, 5);
-    struct journal *j = create(dir, r);
+    struct journal *j = records_create(dir, r);
     struct journal_filter *filters[sizeof cases / sizeof *cases];
     uint64_t at[sizeof cases / sizeof *cases];
     size_t seen[sizeof cases / sizeof *cases] = {0};
@@ -209,7 +187,7 @@ static void a_reader_follows_while_another_thread_appends(void **unused)
     struct records *r = mem_new(sizeof *r);
     char *dir = records_dir();
     records_mix(r, 10);
-    struct writer w = {r, create(dir, r)};
+    struct writer w = {r, records_create(dir, r)};
     records_mix(r, 1000);
     struct journal_filter *f = journal_filter_new(&stream, 1, NULL, 0, NULL);
     struct read all = {.expected = r}, some = {.expected = r};
@@ -243,7 +221,7 @@ static void a_reading_goes_on_where_it_was_stopped(void **unused)
     struct records *r = mem_new(sizeof *r);
     char *dir = records_dir();
     records_mix(r, 40);
-    struct journal *j = create(dir, r);
+    struct journal *j = records_create(dir, r);
     struct journal_filter *f = journal_filter_new(&stream, 1, NULL, 0, NULL);
     for (int filtered = 0; filtered < 2; filtered++) {
         struct read all = {0};
@@ -266,7 +244,7 @@ static void a_reading_goes_on_where_it_was_stopped(void **unused)
     records_dir_remove(dir);
 }
 
-static void a_log_has_one_owner(void **unused)
+static void a_log_has_one_owner_and_tools_read_beside_it(void **unused)
 {
     (void)unused;
     struct records *r = mem_new(sizeof *r);
@@ -274,12 +252,14 @@ static void a_log_has_one_owner(void **unused)
     struct journal *other;
     char *dir = records_dir();
     records_mix(r, 3);
-    struct journal *j = create(dir, r);
+    struct journal *j = records_create(dir, r);
     assert_int_equal(journal_open(&other, dir, false, &why), ERR_OWNED);
-    assert_int_equal(journal_open(&other, dir, true, &why), ERR_OWNED);
+    other = records_open(dir, true); /* a tool reads beside it */
+    assert_int_equal(journal_head(other), 3);
+    journal_close(other);
     journal_close(j);
-    j = reopen(dir, true);
-    other = reopen(dir, true);
+    j = records_open(dir, true);
+    other = records_open(dir, true);
     journal_close(other);
     assert_int_equal(journal_open(&other, dir, false, &why), ERR_OWNED);
     journal_close(j);
@@ -298,7 +278,7 @@ static void lmdb_runs_with_its_default_durability(void **unused)
     unsigned flags;
     char *dir = records_dir(), *log = mem_printf("%s/log", dir);
     records_mix(r, 3);
-    journal_close(create(dir, r));
+    journal_close(records_create(dir, r));
     assert_int_equal(store_open(&s, log, false, &why), 0);
     assert_int_equal(mdb_env_get_flags(s.env, &flags), 0);
     assert_int_equal(flags & ~(unsigned)MDB_NOTLS, 0);
@@ -317,7 +297,7 @@ static void the_same_id_is_never_appended_twice(void **unused)
     uint64_t first;
     char *dir = records_dir();
     records_mix(r, 3);
-    struct journal *j = create(dir, r);
+    struct journal *j = records_create(dir, r);
     struct journal_event again = r->events[1];
     again.received = r->events[2].received;
     assert_int_equal(journal_append(j, &again, 1, &first), ERR_EXISTS);
@@ -336,7 +316,7 @@ static void a_log_is_never_made_over_another(void **unused)
     struct records *r = mem_new(sizeof *r);
     char *dir = records_dir();
     records_mix(r, 3);
-    journal_close(create(dir, r));
+    journal_close(records_create(dir, r));
     assert_int_equal(journal_create(dir, r->events, r->n), ERR_EXISTS);
     records_clear(r);
     mem_free(r);
@@ -371,7 +351,7 @@ static void a_log_torn_while_it_is_made_is_not_there(void **unused)
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, NULL, 0), child);
         if (access(log, F_OK) == 0) {
-            struct journal *j = reopen(dir, false);
+            struct journal *j = records_open(dir, false);
             assert_int_equal(journal_head(j), r->n);
             journal_close(j);
             whole++;
@@ -399,7 +379,7 @@ static void a_full_disk_is_told_and_the_log_goes_on_when_there_is_room(void **un
     }
     struct records *r = mem_new(sizeof *r);
     records_mix(r, 3);
-    struct journal *j = create(dir, r);
+    struct journal *j = records_create(dir, r);
     char *file = mem_printf("%s/ballast", dir);
     int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     assert_int_equal(ftruncate(fd, 0), 0);
@@ -443,7 +423,7 @@ static void a_rolled_back_log_is_refused(void **unused)
     char *dir = records_dir();
     log_key_make(&key, "log.qma.example/main");
     records_mix(r, 5);
-    struct journal *j = create(dir, r);
+    struct journal *j = records_create(dir, r);
     assert_int_equal(checkpoint_check(j, NULL, &why), 0);
     char *keep = mem_printf("cp '%s/log/data.mdb' '%s/old.mdb'", dir, dir);
     assert_int_equal(system(keep), 0);
@@ -463,178 +443,12 @@ static void a_rolled_back_log_is_refused(void **unused)
     journal_close(j);
     char *put = mem_printf("cp '%s/old.mdb' '%s/log/data.mdb'", dir, dir);
     assert_int_equal(system(put), 0);
-    j = reopen(dir, false);
+    j = records_open(dir, false);
     assert_int_equal(checkpoint_check(j, &c, &why), ERR_ROLLED_BACK);
     journal_close(j);
     mem_free(keep);
     mem_free(put);
     buf_free(&why);
-    records_clear(r);
-    mem_free(r);
-    records_dir_remove(dir);
-}
-
-/* ---- damage ---- */
-
-static void a_file_cut_short_is_damaged_and_nobody_dies(void **unused)
-{
-    (void)unused;
-    struct records *r = mem_new(sizeof *r);
-    struct buf why = {0};
-    struct journal *j;
-    char *dir = records_dir(), *file = mem_printf("%s/log/data.mdb", dir);
-    struct stat st;
-    records_mix(r, 300);
-    journal_close(create(dir, r));
-    assert_int_equal(stat(file, &st), 0);
-    for (off_t size = st.st_size - 1; size > 0; size -= 37 * 1024 + 11) {
-        assert_int_equal(truncate(file, size), 0);
-        assert_int_equal(journal_open(&j, dir, false, &why), ERR_DAMAGED);
-        assert_int_equal(journal_open(&j, dir, true, &why), ERR_DAMAGED);
-    }
-    mem_free(file);
-    buf_free(&why);
-    records_clear(r);
-    mem_free(r);
-    records_dir_remove(dir);
-}
-
-/* All that the door says, in one hash; and whether verify is content. */
-struct dump {
-    struct hash hash;
-    bool sound;
-};
-
-static int dump_record(void *arg, const struct journal_record *record)
-{
-    struct buf *out = arg;
-
-    buf_printf(out, "%llu %lld ", (unsigned long long)record->position,
-               (long long)record->received);
-    buf_add(out, record->event.data, record->event.size);
-    buf_add(out, record->payload.data, record->payload.size);
-    return 0;
-}
-
-static void dump_lookups(struct buf *out, struct journal *j, const struct records *r)
-{
-    for (size_t i = 0; i < r->n; i++) {
-        const struct journal_event *e = &r->events[i];
-        struct hash hash = {0};
-        struct journal_tail tail;
-        uint64_t position = 0;
-        int err = journal_find(j, e->seat, e->id, &position, &hash);
-        buf_printf(out, "%d %llu ", err, (unsigned long long)position);
-        buf_add(out, hash.bytes, HASH_SIZE);
-        position = 0;
-        err = journal_part(j, &r->part[i], 0, &position);
-        buf_printf(out, "%d %llu ", err, (unsigned long long)position);
-        err = journal_tail(j, e->seat, e->stream, &tail);
-        buf_printf(out, "%d ", err);
-        buf_add(out, &tail, sizeof tail);
-        buf_printf(out, "%d", journal_get(j, i + 1, dump_record, out));
-    }
-    for (uint64_t i = 0; i < tree_stored_count(r->n); i++) {
-        struct hash hash = {0};
-        buf_printf(out, "%d", journal_stored_hash(j, i, &hash));
-        buf_add(out, hash.bytes, HASH_SIZE);
-    }
-}
-
-/* In a child: LMDB may die of it. Findings and checkpoint together say whether all is well. */
-static void dump(const char *dir, const struct records *r, const struct checkpoint *c,
-                 struct dump *out)
-{
-    struct buf bytes = {0}, why = {0};
-    struct journal *j;
-    uint64_t next, findings;
-
-    if (journal_open(&j, dir, true, &why) != 0)
-        return;
-    bool sound = journal_verify(j, NULL, NULL, NULL, NULL, &findings) == 0;
-    out->sound = sound && checkpoint_check(j, c, &why) == 0;
-    journal_read(j, NULL, 1, SIZE_MAX, dump_record, &bytes, &next);
-    for (int i = 0; i < RECORDS_STREAMS; i++) {
-        struct journal_filter *f = journal_filter_new(&records_streams[i], 1, NULL, 0, NULL);
-        journal_read(j, f, 1, SIZE_MAX, dump_record, &bytes, &next);
-        journal_filter_free(f);
-    }
-    dump_lookups(&bytes, j, r);
-    hash_sha256(&out->hash, slice_buf(&bytes));
-    buf_free(&bytes);
-    buf_free(&why);
-    journal_close(j);
-}
-
-static void flip(int fd, off_t at, unsigned bit)
-{
-    uint8_t byte;
-
-    assert_int_equal(pread(fd, &byte, 1, at), 1);
-    byte ^= (uint8_t)(1u << bit);
-    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-}
-
-static void every_flipped_bit_changes_nothing_or_is_found(void **unused)
-{
-    (void)unused;
-    static const int deaths[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS};
-    const char *more = getenv("CHANCERY_FLIPS");
-    const int flips = more ? atoi(more) : 400;
-    struct records *r = mem_new(sizeof *r);
-    struct checkpoint c = {0};
-    char *dir = records_dir(), *file = mem_printf("%s/log/data.mdb", dir);
-    struct stat st;
-    int unchanged = 0, reported = 0, died = 0;
-    records_mix(r, 40);
-    struct journal *j = create(dir, r);
-    for (int i = 0; i < 10; i++) {
-        records_mix(r, 25);
-        assert_int_equal(records_append(r, j), 0);
-    }
-    journal_tree(j, &c.size, &c.root);
-    journal_close(j);
-    assert_int_equal(stat(file, &st), 0);
-    int fd = open(file, O_RDWR | O_CLOEXEC);
-    struct dump *shared =
-        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    struct dump whole = {0};
-    dump(dir, r, &c, &whole);
-    assert_true(whole.sound);
-    srandom(20260227);
-    for (int i = 0; i < flips; i++) {
-        off_t at = i % 5 ? (off_t)random() % st.st_size : (off_t)random() % (8 * 4096);
-        unsigned bit = (unsigned)random() % 8;
-        flip(fd, at, bit);
-        *shared = (struct dump){0};
-        pid_t child = fork();
-        if (child == 0) {
-            int null = open("/dev/null", O_WRONLY);
-            dup2(null, STDERR_FILENO);
-            for (size_t k = 0; k < sizeof deaths / sizeof *deaths; k++)
-                signal(deaths[k], SIG_DFL); /* not cmocka's */
-            alarm(60);
-            dump(dir, r, &c, shared);
-            _exit(0);
-        }
-        int status;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-            died++;
-        else if (!shared->sound)
-            reported++;
-        else if (hash_equal(&shared->hash, &whole.hash))
-            unchanged++;
-        else
-            fail_msg("bit %u of byte %lld changes the log and nobody says so", bit, (long long)at);
-        flip(fd, at, bit);
-    }
-    print_message("%d flips: %d reported, %d end the reading process, %d change nothing\n", flips,
-                  reported, died, unchanged);
-    assert_true(reported > 0);
-    munmap(shared, sizeof *shared);
-    close(fd);
-    mem_free(file);
     records_clear(r);
     mem_free(r);
     records_dir_remove(dir);
@@ -663,22 +477,23 @@ static void change(const struct store *s, enum db db, struct slice key, size_t b
 {
     MDB_txn *txn;
     struct slice value;
-    uint8_t copy[8192];
+    struct buf copy = {0};
 
     assert_int_equal(mdb_txn_begin(s->env, NULL, 0, &txn), 0);
     assert_int_equal(store_get(s, txn, db, key, &value), 0);
-    assert_true(value.size <= sizeof copy && byte < value.size);
-    memcpy(copy, value.data, value.size);
-    copy[byte] ^= 4;
-    assert_int_equal(store_put(s, txn, db, key, slice_of(copy, value.size), 0), 0);
+    assert_true(byte < value.size);
+    buf_add(&copy, value.data, value.size);
+    copy.data[byte] ^= 4;
+    assert_int_equal(store_put(s, txn, db, key, slice_buf(&copy), 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
+    buf_free(&copy);
 }
 
 static struct findings verify(const char *dir)
 {
     struct findings f = {0};
     uint64_t n;
-    struct journal *j = reopen(dir, true);
+    struct journal *j = records_open(dir, true);
 
     journal_verify(j, NULL, on_finding, NULL, &f, &n);
     assert_int_equal(n, f.n);
@@ -694,10 +509,16 @@ static void verify_names_the_position_of_a_change(void **unused)
     struct store s;
     char *dir = records_dir(), *log = mem_printf("%s/log", dir);
     uint8_t id[ID_KEY], name[CHANNEL_NAME], channel[CHANNEL_KEY], tail[TAIL_KEY];
-    const uint64_t position = 57, node = tree_stored_index(3, 4), leaf = tree_stored_index(0, 56);
+    const uint64_t position = 57, block = 1, hashes = 0;
+    const size_t row = BLOCK_HEAD + 56 * BLOCK_ROW, rows = BLOCK_HEAD + 100 * BLOCK_ROW,
+                 node = HASH_SIZE * tree_stored_index(3, 4),
+                 leaf = HASH_SIZE * tree_stored_index(0, 56);
+    size_t before = rows;
     records_mix(r, 100);
-    journal_close(create(dir, r));
+    journal_close(records_create(dir, r));
     assert_int_equal(verify(dir).n, 0);
+    for (int i = 0; i < 56; i++)
+        before += r->events[i].event.size + r->events[i].payload.size;
     /* event 57: seat 0 (number 1), stream 28 % 3 = 1 (number 2), type 18 % 3 = 0 (number 1) */
     store_id_key(id, 1, r->events[56].id);
     store_channel_name(name, 2, 1);
@@ -709,16 +530,21 @@ static void verify_names_the_position_of_a_change(void **unused)
         size_t byte;
         uint64_t position;
         const char *what;
+        size_t n; /* findings; 0: all that the block holds */
     } cases[] = {
-        {DB_EVENTS, slice_of(&position, 8), 0, 57, "record"},
-        {DB_EVENTS, slice_of(&position, 8), 12, 57, "record"},
-        {DB_EVENTS, slice_of(&position, 8), 100, 57, "record"},
-        {DB_IDS, slice_of(id, sizeof id), 0, 57, "ids"},
-        {DB_IDS, slice_of(id, sizeof id), 20, 57, "ids"},
-        {DB_CHANNELS, slice_of(channel, sizeof channel), 0, 57, "channels"},
-        {DB_TAILS, slice_of(tail, sizeof tail), 0, r->tails[0][1].position, "tails"},
-        {DB_TREE, slice_of(&leaf, 8), 31, 57, "tree"},
-        {DB_TREE, slice_of(&node, 8), 0, 40, "tree"},
+        {DB_EVENTS, slice_of(&block, 8), 0, 1, "record", 0},        /* the block's magic */
+        {DB_EVENTS, slice_of(&block, 8), 4, 1, "record", 0},        /* its count */
+        {DB_EVENTS, slice_of(&block, 8), row, 57, "record", 1},     /* received */
+        {DB_EVENTS, slice_of(&block, 8), row + 8, 57, "record", 1}, /* end of the event */
+        {DB_EVENTS, slice_of(&block, 8), row + 12, 57, "record", 2},
+        {DB_EVENTS, slice_of(&block, 8), row + 16, 57, "record", 1}, /* the sum */
+        {DB_EVENTS, slice_of(&block, 8), before + 100, 57, "record", 1},
+        {DB_IDS, slice_of(id, sizeof id), 0, 57, "ids", 1},
+        {DB_IDS, slice_of(id, sizeof id), 20, 57, "ids", 1},
+        {DB_CHANNELS, slice_of(channel, sizeof channel), 0, 57, "channels", 1},
+        {DB_TAILS, slice_of(tail, sizeof tail), 0, r->tails[0][1].position, "tails", 1},
+        {DB_TREE, slice_of(&hashes, 8), leaf + 31, 57, "tree", 1},
+        {DB_TREE, slice_of(&hashes, 8), node, 40, "tree", 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (int back = 0; back < 2; back++) {
@@ -726,8 +552,12 @@ static void verify_names_the_position_of_a_change(void **unused)
             change(&s, cases[i].db, cases[i].key, cases[i].byte);
             store_close(&s);
             struct findings f = verify(dir);
-            assert_int_equal(f.n, !back);
+            if (back)
+                assert_int_equal(f.n, 0);
+            else if (cases[i].n)
+                assert_int_equal(f.n, cases[i].n);
             if (!back) {
+                assert_true(f.n > 0);
                 assert_int_equal(f.position, cases[i].position);
                 assert_string_equal(f.what, cases[i].what);
             }
@@ -765,7 +595,7 @@ static void verify_names_what_is_missing_and_what_is_too_much(void **unused)
     char *dir = records_dir(), *log = mem_printf("%s/log", dir);
     uint8_t id[ID_KEY], name[CHANNEL_NAME], channel[CHANNEL_KEY], part[PART_KEY];
     records_mix(r, 100);
-    journal_close(create(dir, r));
+    journal_close(records_create(dir, r));
     store_id_key(id, 2, r->events[56].id); /* another seat's */
     store_channel_name(name, 3, 3);
     store_channel_key(channel, name, 57);
@@ -810,7 +640,7 @@ int main(void)
         cmocka_unit_test(a_filter_lets_through_what_it_names_and_sees_later_channels),
         cmocka_unit_test(a_reader_follows_while_another_thread_appends),
         cmocka_unit_test(a_reading_goes_on_where_it_was_stopped),
-        cmocka_unit_test(a_log_has_one_owner),
+        cmocka_unit_test(a_log_has_one_owner_and_tools_read_beside_it),
         cmocka_unit_test(lmdb_runs_with_its_default_durability),
         cmocka_unit_test(the_same_id_is_never_appended_twice),
         cmocka_unit_test(a_log_is_never_made_over_another),
@@ -818,10 +648,8 @@ int main(void)
         cmocka_unit_test(a_log_torn_while_it_is_made_is_not_there),
         cmocka_unit_test(a_full_disk_is_told_and_the_log_goes_on_when_there_is_room),
         cmocka_unit_test(a_rolled_back_log_is_refused),
-        cmocka_unit_test(a_file_cut_short_is_damaged_and_nobody_dies),
         cmocka_unit_test(verify_names_the_position_of_a_change),
         cmocka_unit_test(verify_names_what_is_missing_and_what_is_too_much),
-        cmocka_unit_test(every_flipped_bit_changes_nothing_or_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,20 +31,26 @@ static int put(struct registry *r, const ProtobufCMessage *message)
     return rc;
 }
 
-static int put_founded(struct registry *r)
+static int put_log(struct registry *r, bool exercise)
 {
     Core__LogFounded founded = CORE__LOG_FOUNDED__INIT;
 
     for (size_t i = 0; i < 8; i++)
         keys[i][0] = (uint8_t)(i + 1);
-    founded.format = 1;
+    founded.format = 2;
     founded.log = "chancery.example/main";
     founded.log_key = (ProtobufCBinaryData){KEY_SIZE, keys[0]};
     founded.server_key = (ProtobufCBinaryData){KEY_SIZE, keys[1]};
     founded.administrator = "administrator";
     founded.administrator_key = (ProtobufCBinaryData){KEY_SIZE, keys[2]};
     founded.broker = "broker";
+    founded.exercise = exercise;
     return put(r, &founded.base);
+}
+
+static int put_founded(struct registry *r)
+{
+    return put_log(r, false);
 }
 
 static int put_party(struct registry *r, const char *party)
@@ -123,6 +129,65 @@ static void the_first_event_founds_the_log_and_no_other_does(void **unused)
     assert_int_equal(put_founded(r), 0);
     assert_int_equal(put_founded(r), ERR_REGISTRY);
     assert_string_equal(registry_founded(r)->log, "chancery.example/main");
+    registry_free(r);
+}
+
+/* The message as a registry event at that position: what registry_fold makes of it. */
+static void fold_at(struct registry *r, uint64_t position, const ProtobufCMessage *message)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = mem_new(size);
+
+    protobuf_c_message_pack(message, bytes);
+    registry_fold(r, position, message->descriptor->name, slice_of(bytes, size));
+    mem_free(bytes);
+}
+
+static void a_log_goes_on_under_another_name_and_takes_back_until_it_is_ended(void **unused)
+{
+    struct registry *r = registry_new();
+    Core__LogSucceeded m = CORE__LOG_SUCCEEDED__INIT;
+    Core__ReturnEnded ended = CORE__RETURN_ENDED__INIT;
+    uint8_t root[HASH_SIZE] = {7};
+    size_t n;
+
+    (void)unused;
+    assert_int_equal(put_founded(r), 0);
+    assert_string_equal(registry_log(r), "chancery.example/main");
+    assert_int_equal(put(r, &ended.base), ERR_REGISTRY);
+    m.log = "chancery.example/main";
+    m.log_key = (ProtobufCBinaryData){KEY_SIZE, keys[3]};
+    m.predecessor = "chancery.example/main";
+    m.position = 90;
+    m.root = (ProtobufCBinaryData){HASH_SIZE, root};
+    assert_int_equal(put(r, &m.base), ERR_EXISTS);
+    m.log = "chancery.example/second";
+    m.lost = 90;
+    assert_int_equal(put(r, &m.base), ERR_FIELD);
+    m.lost = 100;
+    fold_at(r, 92, &m.base); /* not where it says */
+    assert_string_equal(registry_log(r), "chancery.example/main");
+    fold_at(r, 91, &m.base);
+    assert_string_equal(registry_log(r), "chancery.example/second");
+    assert_memory_equal(registry_log_key(r), keys[3], KEY_SIZE);
+    assert_true(registry_returning(r));
+    assert_int_equal(registry_predecessor(r, "chancery.example/main")->position, 90);
+    assert_null(registry_predecessor(r, "chancery.example/second"));
+    assert_int_equal(put(r, &ended.base), 0);
+    assert_false(registry_returning(r));
+    m.log = "chancery.example/third";
+    m.position = 95;
+    assert_int_equal(put(r, &m.base), ERR_REGISTRY); /* a copy of the second */
+    m.predecessor = "chancery.example/second";
+    m.log = "chancery.example/main";
+    assert_int_equal(put(r, &m.base), ERR_EXISTS);
+    m.log = "chancery.example/third";
+    fold_at(r, 96, &m.base);
+    const struct predecessor *p = registry_predecessors(r, &n);
+    assert_int_equal(n, 2);
+    assert_string_equal(p[0].log, "chancery.example/main");
+    assert_string_equal(p[1].log, "chancery.example/second");
+    assert_true(registry_returning(r));
     registry_free(r);
 }
 
@@ -281,10 +346,54 @@ static void amber_goes_to_the_named_and_the_originator_s_office_alone(void **unu
     registry_free(r);
 }
 
+static int put_moved(struct registry *r, int64_t by)
+{
+    Core__ClockMoved moved = CORE__CLOCK_MOVED__INIT;
+
+    moved.by = by;
+    return put(r, &moved.base);
+}
+
+static void only_the_clock_of_an_exercise_is_moved_and_only_forward(void **unused)
+{
+    struct registry *r = registry_new(), *exercise = registry_new();
+    const int64_t day = INT64_C(86400) * 1000000;
+
+    (void)unused;
+    assert_int_equal(put_founded(r), 0);
+    assert_int_equal(put_moved(r, day), ERR_REGISTRY);
+    assert_int_equal(put_log(exercise, true), 0);
+    assert_int_equal(put_moved(exercise, 0), ERR_FIELD);
+    assert_int_equal(put_moved(exercise, -day), ERR_FIELD);
+    assert_int_equal(put_moved(exercise, 101 * 366 * day), ERR_FIELD);
+    assert_int_equal(put_moved(exercise, day), 0);
+    assert_int_equal(put_moved(exercise, 2 * day), 0);
+    assert_true(registry_clock(exercise)->ahead == 3 * day);
+    registry_free(r);
+    registry_free(exercise);
+}
+
+static void the_last_clock_accepted_is_known(void **unused)
+{
+    struct registry *r = registry_new();
+    Core__ClockAccepted accepted = CORE__CLOCK_ACCEPTED__INIT;
+
+    (void)unused;
+    assert_int_equal(put_founded(r), 0);
+    assert_int_equal(registry_clock(r)->accepted, 0);
+    assert_int_equal(put(r, &accepted.base), ERR_FIELD);
+    accepted.time = 17;
+    assert_int_equal(put(r, &accepted.base), 0);
+    assert_int_equal(registry_clock(r)->accepted, registry_version(r));
+    assert_true(registry_clock(r)->accepted_time == 17);
+    registry_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_event_founds_the_log_and_no_other_does),
+        cmocka_unit_test(a_log_goes_on_under_another_name_and_takes_back_until_it_is_ended),
         cmocka_unit_test(the_founder_s_key_signs_before_the_seat_is_admitted),
         cmocka_unit_test(names_are_unique_without_regard_to_case),
         cmocka_unit_test(what_a_record_names_must_be_there),
@@ -294,6 +403,8 @@ int main(void)
         cmocka_unit_test(a_rule_with_a_star_inside_is_refused),
         cmocka_unit_test(a_reading_that_can_never_deliver_is_seen),
         cmocka_unit_test(amber_goes_to_the_named_and_the_originator_s_office_alone),
+        cmocka_unit_test(only_the_clock_of_an_exercise_is_moved_and_only_forward),
+        cmocka_unit_test(the_last_clock_accepted_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

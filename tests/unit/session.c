@@ -7,8 +7,10 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "broker/succession.h"
 #include "chancery/core/v1/frames.pb-c.h"
 #include "lib/chancery.h"
+#include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -105,21 +107,31 @@ static void on_closed(void *arg)
     ((struct world *)arg)->open--;
 }
 
-static struct chancery *client_new(struct world *w, const char *seat)
+/* `keep_bytes` 0: nothing is kept. */
+static struct chancery *client_keeping(struct world *w, const char *seat, uint64_t keep_bytes)
 {
     char *key = mem_printf("%s/keys/%s.key", w->dir, seat), why[256];
+    char *keep = mem_printf("%s/%s.keep", w->dir, seat);
     struct chancery *c;
     struct chancery_options options = {.endpoint = w->settings.endpoint,
                                        .server_key = w->settings.server_key,
                                        .key_file = key,
                                        .log = w->settings.log,
+                                       .keep_dir = keep_bytes ? keep : NULL,
+                                       .keep_bytes = keep_bytes,
                                        .software = "test"};
 
     if (chancery_open(&c, &w->loop, &options, why) != 0)
         fail_msg("%s", why);
     w->open++;
     mem_free(key);
+    mem_free(keep);
     return c;
+}
+
+static struct chancery *client_new(struct world *w, const char *seat)
+{
+    return client_keeping(w, seat, 0);
 }
 
 static void client_free(struct world *w, struct chancery *c)
@@ -299,6 +311,199 @@ static void what_no_rule_allows_is_refused(void **unused)
     world_free(w);
 }
 
+/* ---- receipts ---- */
+
+struct receipts_seen {
+    uint64_t first, last;
+    size_t n;
+};
+
+static int on_receipt(void *arg, const struct chancery_receipt *receipt)
+{
+    struct receipts_seen *seen = arg;
+
+    seen->first = seen->n ? seen->first : receipt->record.position;
+    assert_true(receipt->record.position > seen->last);
+    seen->last = receipt->record.position;
+    seen->n++;
+    return 0;
+}
+
+static struct receipts_seen receipts_of(struct world *w, const char *seat)
+{
+    struct receipts_seen seen = {0};
+    char *keep = mem_printf("%s/%s.keep", w->dir, seat), why[256];
+
+    if (chancery_receipts_each(keep, on_receipt, &seen, why) != 0)
+        fail_msg("%s", why);
+    mem_free(keep);
+    return seen;
+}
+
+static void each_event_recorded_has_its_receipt(void **unused)
+{
+    struct world *w = world_new();
+    struct chancery *c = client_keeping(w, "officer", 1 << 30);
+
+    (void)unused;
+    for (uint64_t i = 0; i < EVENTS; i++)
+        publish_part(w, c, i, NULL);
+    for (size_t at = 20; at < EVENTS; at += 100) {
+        while (w->recorded < at)
+            turn(w);
+        assert_true(receipts_of(w, "officer").n >= w->recorded);
+        broker_kill(w, SIGKILL);
+        broker_start(w);
+    }
+    until_recorded(w, EVENTS);
+    struct receipts_seen seen = receipts_of(w, "officer");
+    assert_int_equal(seen.n, EVENTS);
+    assert_int_equal(seen.last, w->position);
+    client_free(w, c);
+    world_free(w);
+}
+
+static void old_receipts_go_once_a_checkpoint_covers_them(void **unused)
+{
+    struct world *w = world_new();
+    struct chancery *c = client_keeping(w, "officer", 64 * 1024);
+
+    (void)unused;
+    for (uint64_t i = 0; i < EVENTS; i++)
+        publish_part(w, c, i, NULL);
+    until_recorded(w, EVENTS);
+    struct receipts_seen seen = receipts_of(w, "officer");
+    assert_int_equal(seen.last, w->position);
+    while (receipts_of(w, "officer").n >= EVENTS / 2) /* some 500 bytes each: half is too much */
+        turn(w);
+    seen = receipts_of(w, "officer");
+    assert_true(seen.n > EVENTS / 8);
+    assert_int_equal(seen.last, w->position);
+    client_free(w, c);
+    world_free(w);
+}
+
+static void run(const struct world *w, const char *format)
+{
+    char *command = mem_printf("cd %s && %s", w->dir, format);
+
+    assert_int_equal(system(command), 0);
+    mem_free(command);
+}
+
+/* What `chancery log restore` does to an instance whose log is a copy. */
+static void succeed(struct world *w, const char *name)
+{
+    char *file = mem_printf("%s/keys/log.key", w->dir);
+    char *administrator = mem_printf("%s/keys/administrator.key", w->dir);
+    char *conf = mem_printf("sed -i 's,^name = .*,name = %s,' chancery.conf", name);
+    struct log_key key;
+    struct seat_key signer;
+    struct journal *j;
+    struct buf why = {0};
+
+    log_key_make(&key, name);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(log_key_write(&key, file), 0);
+    assert_int_equal(seat_key_read(&signer, administrator, &why), 0);
+    assert_int_equal(journal_open(&j, w->dir, false, &why), 0);
+    struct succession s = {.key = &key, .administrator = &signer, .now = time_now()};
+    assert_int_equal(succession_found(j, w->dir, &s, &why), 0);
+    journal_close(j);
+    run(w, conf);
+    mem_free(file);
+    mem_free(administrator);
+    mem_free(conf);
+    buf_free(&why);
+}
+
+static void until_done(struct world *w, unsigned n)
+{
+    while (w->done < n)
+        turn(w);
+    assert_int_equal(w->err, 0);
+}
+
+static void copy_log(struct world *w)
+{
+    broker_kill(w, SIGTERM);
+    run(w, "cp -a log copy");
+    broker_start(w);
+}
+
+static void restore_log(struct world *w)
+{
+    broker_kill(w, SIGKILL);
+    run(w, "rm -r log && mv copy log");
+    succeed(w, "chancery.example/second");
+    broker_start(w);
+}
+
+/* All of them once, in the order in which they were published. */
+static void assert_all_there(struct world *w, size_t n)
+{
+    struct chancery *c = client_new(w, "officer");
+
+    read_all(w, c, "officer");
+    while (w->read < n)
+        turn(w);
+    assert_in_order(w, n);
+    client_free(w, c);
+    assert_int_equal(w->read, n);
+}
+
+static void what_a_restored_log_lost_comes_back_from_who_goes_on(void **unused)
+{
+    struct world *w = world_new();
+    struct chancery *c = client_keeping(w, "officer", 1 << 30);
+
+    (void)unused;
+    for (uint64_t i = 0; i < EVENTS; i++)
+        publish_part(w, c, i, NULL);
+    while (w->recorded < EVENTS / 4)
+        turn(w);
+    copy_log(w);
+    while (w->recorded < EVENTS * 3 / 4)
+        turn(w);
+    restore_log(w);
+    until_recorded(w, EVENTS);
+    assert_string_equal(chancery_current(c)->log, "chancery.example/second");
+    assert_all_there(w, EVENTS);
+    client_free(w, c);
+    world_free(w);
+}
+
+static void on_session(void *arg, const struct chancery_session *s)
+{
+    struct world *w = arg;
+
+    w->done++;
+    w->position = s->head;
+}
+
+static void what_a_restored_log_lost_comes_back_from_the_next_process(void **unused)
+{
+    struct world *w = world_new();
+    struct chancery *c = client_keeping(w, "officer", 1 << 30);
+
+    (void)unused;
+    for (uint64_t i = 0; i < EVENTS; i++)
+        publish_part(w, c, i, NULL);
+    while (w->recorded < EVENTS / 4)
+        turn(w);
+    copy_log(w);
+    until_recorded(w, EVENTS);
+    client_free(w, c);
+    restore_log(w);
+    c = client_keeping(w, "officer", 1 << 30);
+    chancery_on_session(c, on_session, w);
+    until_done(w, 1);
+    assert_true(w->position > EVENTS);
+    assert_all_there(w, EVENTS);
+    client_free(w, c);
+    world_free(w);
+}
+
 /* ---- questions ---- */
 
 static void on_question(void *arg, const struct chancery_question *q)
@@ -363,13 +568,6 @@ static void on_done(void *arg, int err, const char *text)
     (void)text;
     w->err = err;
     w->done++;
-}
-
-static void until_done(struct world *w, unsigned n)
-{
-    while (w->done < n)
-        turn(w);
-    assert_int_equal(w->err, 0);
 }
 
 static void a_part_goes_there_and_back(void **unused)
@@ -462,6 +660,10 @@ int main(void)
         cmocka_unit_test(a_broker_killed_again_and_again_loses_and_repeats_nothing),
         cmocka_unit_test(two_processes_of_a_seat_get_all_their_events_recorded),
         cmocka_unit_test(what_no_rule_allows_is_refused),
+        cmocka_unit_test(each_event_recorded_has_its_receipt),
+        cmocka_unit_test(old_receipts_go_once_a_checkpoint_covers_them),
+        cmocka_unit_test(what_a_restored_log_lost_comes_back_from_who_goes_on),
+        cmocka_unit_test(what_a_restored_log_lost_comes_back_from_the_next_process),
         cmocka_unit_test(a_question_is_answered_by_whoever_offers_the_service),
         cmocka_unit_test(a_part_goes_there_and_back),
         cmocka_unit_test(head_status_and_tail_are_told),

@@ -130,6 +130,45 @@ static void every_event_of_a_batch_of_any_size_verifies_alone(void **unused)
     }
 }
 
+static void roots_agree(const Core__SignedEvent *const events[], size_t n)
+{
+    struct hash roots[BATCH_MOST], root;
+
+    sign_event_roots(events, n, roots);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(sign_event_root(events[i], &root));
+        assert_true(hash_equal(&root, &roots[i]));
+    }
+}
+
+static void roots_of_many_are_those_of_each(void **unused)
+{
+    (void)unused;
+    for (size_t n = 1; n <= BATCH_MOST; n++) {
+        struct batch b;
+        const Core__SignedEvent *list[BATCH_MOST];
+        batch_make(&b, n);
+        for (size_t i = 0; i < n; i++)
+            list[i] = b.opened[i];
+        roots_agree(list, n);
+        roots_agree(list, (n + 1) / 2); /* a part of a batch */
+        list[0] = b.opened[n - 1];      /* one of it twice */
+        roots_agree(list, n);
+        list[0] = b.opened[0];
+        for (size_t i = 0; i < n; i++) /* a byte of a path, of an envelope, of a salt */
+            for (size_t k = 0; k < b.opened[i]->n_path; k++) {
+                b.opened[i]->path[k].data[n % HASH_SIZE] ^= 1;
+                roots_agree(list, n);
+                b.opened[i]->path[k].data[n % HASH_SIZE] ^= 1;
+            }
+        b.opened[n / 2]->envelope.data[0] ^= 1;
+        roots_agree(list, n);
+        b.opened[n / 3]->salt.data[0] ^= 1;
+        roots_agree(list, n);
+        batch_free(&b);
+    }
+}
+
 static bool verifies(const Core__SignedEvent *e, const struct seat_key *key)
 {
     struct hash root;
@@ -312,6 +351,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signature_of_rfc_8032_comes_out_alike),
         cmocka_unit_test(every_event_of_a_batch_of_any_size_verifies_alone),
+        cmocka_unit_test(roots_of_many_are_those_of_each),
         cmocka_unit_test(a_changed_byte_anywhere_is_noticed),
         cmocka_unit_test(a_path_that_index_and_size_do_not_ask_for_has_no_root),
         cmocka_unit_test(salts_are_never_the_same),

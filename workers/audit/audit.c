@@ -3,8 +3,10 @@
  *
  * Decisions are pure functions of the log, so deciding again must give what is recorded, byte for
  * byte.  The log tool hands the records over through a pipe; nothing here opens the log.  Answers
- * that other rules decided are folded as they are, and their range is named.
+ * that other rules decided are folded as they are, and their range is named; so are inputs that
+ * were set aside, for no log shows that a process died.
  */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -136,48 +138,31 @@ static void payload_difference(struct audit *a, const struct course *c,
 
 /* ---- deciding again ---- */
 
-static bool compare_answer(struct audit *a, const struct course *c, size_t i,
+static void answer_differs(struct audit *a, const struct course *c, size_t i, const char *field,
                            const struct item *recorded)
 {
     const struct answer_event *decided = &c->answers.events[i];
-    const Core__Envelope *envelope = recorded->envelope;
-    const struct {
-        const char *field;
-        bool same;
-    } checks[] = {
-        {"type", strcmp(decided->type->name, envelope->type) == 0},
-        {"stream", strcmp(decided->stream, envelope->stream) == 0},
-        {"ordinal", envelope->ordinal == i},
-        {"id", id_v8_is(envelope->id.data, envelope->cause, envelope->ordinal)},
-        {"created", envelope->created == c->answers.received},
-        {"mode", (int)envelope->mode == c->answers.mode},
-    };
+    const Core__Envelope *e = recorded->envelope;
 
-    for (size_t k = 0; k < sizeof checks / sizeof *checks; k++) {
-        if (!checks[k].same) {
-            finding(a, c->worker->name, recorded->position, checks[k].field,
-                    "recorded %s %s, decided %s", envelope->stream, envelope->type,
-                    decided->type->name);
-            return false;
-        }
-    }
-    if (slice_equal(decided->payload, recorded->payload))
-        return true;
-    payload_difference(a, c, decided, recorded);
-    return false;
+    if (strcmp(field, "payload") == 0)
+        payload_difference(a, c, decided, recorded);
+    else
+        finding(a, c->worker->name, recorded->position, field,
+                "recorded %s %s (%" PRIu32 " of %" PRIu32 "), decided %s %s (%zu of %zu)",
+                e->stream, e->type, e->ordinal, e->of, decided->stream, decided->type->name, i,
+                c->answers.n);
 }
 
-static void compare(struct audit *a, struct course *c, const struct item *input,
-                    const struct item *const *own, size_t n)
+/* The first difference; the others follow from it. */
+static void compare(struct audit *a, struct course *c, const struct item *const *own, size_t n)
 {
-    size_t same = 0;
-
-    while (same < n && same < c->answers.n && compare_answer(a, c, same, own[same]))
-        same++;
-    if (same == n && n != c->answers.n)
-        finding(a, c->worker->name, own[n - 1]->position, "of",
-                "%zu answers to position %" PRIu64 " recorded, %zu decided", n, input->position,
-                c->answers.n);
+    for (size_t i = 0; i < n && i < c->answers.n; i++) {
+        const char *field = answer_difference(&c->answers, i, own[i]);
+        if (field) {
+            answer_differs(a, c, i, field, own[i]);
+            return;
+        }
+    }
 }
 
 static bool is_type(const struct item *item, const ProtobufCMessageDescriptor *type)
@@ -185,34 +170,81 @@ static bool is_type(const struct item *item, const ProtobufCMessageDescriptor *t
     return strcmp(item->envelope->type, type->name) == 0;
 }
 
-/* The version of the rules that the answers were decided by. */
+/* The version of the rules that the answers were decided by; 0 = of none that were adopted. */
 static uint32_t rules_of(const struct course *c, const struct item *first)
 {
-    uint32_t version = fold_rules(c->fold);
+    struct arena *arena = arena_new(RECORD_MOST);
+    char where[128];
+    int err = 0;
+    const Core__RulesAdopted *adopted =
+        is_type(first, &core__rules_adopted__descriptor)
+            ? (const void *)scan_unpack(&core__rules_adopted__descriptor, first->payload, arena,
+                                        &err, where)
+            : NULL;
+    uint32_t version = adopted ? adopted->version : fold_rules(c->fold);
 
-    if (is_type(first, &core__rules_adopted__descriptor)) {
-        Core__RulesAdopted *adopted =
-            core__rules_adopted__unpack(NULL, first->payload.size, first->payload.data);
-        version = adopted ? adopted->version : version;
-        core__rules_adopted__free_unpacked(adopted, NULL);
-    }
+    arena_free(arena);
     return version;
+}
+
+/* This build knows other rules, not those. */
+static bool by_other_rules(const struct course *c, const struct item *first)
+{
+    uint32_t version = rules_of(c, first);
+
+    return version != 0 && version != c->worker->rules;
+}
+
+static const char *failure_difference(const Core__WorkerFailed *recorded,
+                                      const Core__WorkerFailed *expected)
+{
+    if (recorded->input != expected->input)
+        return "input";
+    if (strcmp(recorded->type, expected->type) != 0)
+        return "type";
+    return recorded->deaths < DEATHS_MOST ? "deaths" : NULL;
+}
+
+/* Deaths leave nothing in the log that could be decided again: only what WorkerFailed says of its
+ * cause is compared, not its text, and the report names what is set aside. */
+static void failed(struct audit *a, struct course *c, const struct item *input,
+                   const struct item *own)
+{
+    struct arena *arena = arena_new(RECORD_MOST);
+    char where[128];
+    int err = 0;
+
+    fold_failed(c->fold, input, DEATHS_MOST, &c->answers);
+    const Core__WorkerFailed *expected = (const void *)scan_unpack(
+        &core__worker_failed__descriptor, c->answers.events[0].payload, arena, &err, where);
+    const Core__WorkerFailed *recorded = (const void *)scan_unpack(
+        &core__worker_failed__descriptor, own->payload, arena, &err, where);
+    const char *field = answer_difference(&c->answers, 0, own);
+
+    assert(expected);
+    if (field && strcmp(field, "payload") == 0 && recorded)
+        field = failure_difference(recorded, expected);
+    if (field)
+        finding(a, c->worker->name, own->position, field,
+                "not a WorkerFailed of position %" PRIu64 " (input %" PRIu64 ", %s)",
+                input->position, expected->input, expected->type);
+    arena_free(arena);
+    c->failed++;
 }
 
 static void answered(struct audit *a, struct course *c, const struct item *input,
                      const struct item *const *own, size_t n)
 {
-    if (n == 1 && is_type(own[0], &core__worker_failed__descriptor)) {
-        fold_input(c->fold, input, FOLD_FAILED, &c->answers);
-        c->failed++;
-    } else if (rules_of(c, own[0]) != c->worker->rules) {
+    if (fold_is_failed(own, n)) {
+        failed(a, c, input, own[0]);
+    } else if (by_other_rules(c, own[0])) {
         fold_input(c->fold, input, FOLD_APPLY, &c->answers);
         c->other_from = c->other_from ? c->other_from : input->position;
         c->other_to = input->position;
         c->other_rules++;
     } else {
         fold_input(c->fold, input, FOLD_DECIDE, &c->answers);
-        compare(a, c, input, own, n);
+        compare(a, c, own, n);
         c->decided += n;
     }
     for (size_t i = 0; i < n; i++)
@@ -283,7 +315,7 @@ static void finish(struct audit *a)
         struct course *c = &a->courses[i];
         while (step(a, c, true))
             continue;
-        if (merge_held(c->merge))
+        if (!merge_empty(c->merge))
             finding(a, c->worker->name, 0, "cause", "answers are left that answer no input");
     }
 }
@@ -368,21 +400,37 @@ static int read_log(struct audit *a, const char *dir)
 
 /* ---- the report ---- */
 
+/* The inputs that wait for `chancery worker retry`, each behind what separates it from the last. */
+static void print_set_aside(const struct course *c, const char *separator)
+{
+    uint64_t first = fold_failed_behind(c->fold, 0);
+
+    for (uint64_t at = first; at; at = fold_failed_behind(c->fold, at))
+        printf("%s%" PRIu64, at == first ? "" : separator, at);
+}
+
 static void report_course(const struct audit *a, const struct course *c)
 {
     if (a->json) {
         printf("{\"worker\":\"%s\",\"rules\":%" PRIu32 ",\"inputs\":%" PRIu64
                ",\"decided\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"otherRules\":%" PRIu64
-               ",\"waiting\":%" PRIu64 ",\"findings\":%" PRIu64 "}\n",
+               ",\"waiting\":%" PRIu64 ",\"findings\":%" PRIu64 ",\"setAside\":[",
                c->worker->name, c->worker->rules, c->inputs, c->decided, c->failed, c->other_rules,
                c->waiting, a->findings);
+        print_set_aside(c, ",");
+        puts("]}");
         return;
     }
     printf("%s: rules %" PRIu32 ", %" PRIu64 " inputs, %" PRIu64 " answers decided again\n",
            c->worker->name, c->worker->rules, c->inputs, c->decided);
     if (c->failed)
-        printf("%s: %" PRIu64 " inputs are set aside; see `chancery worker ls`\n", c->worker->name,
-               c->failed);
+        printf("%s: %" PRIu64 " times answered by WorkerFailed, not decided again\n",
+               c->worker->name, c->failed);
+    if (fold_failed_behind(c->fold, 0)) {
+        printf("%s: set aside until `chancery worker retry`: position ", c->worker->name);
+        print_set_aside(c, ", ");
+        putchar('\n');
+    }
     if (c->other_rules)
         printf("%s: %" PRIu64 " inputs from position %" PRIu64 " to %" PRIu64
                " were decided by other rules, not decided again\n",

@@ -157,12 +157,13 @@ static int file_read(struct report *r, struct file *file)
     while (waitpid(pid, &status, 0) < 0)
         ;
     good = good && file->known;
-    if (!good && r->code.size == 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE)
+    if (!good && r->code.size == 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE) {
         refuse(r, "list.unknown", file->name, 0,
                "no such list; \"un\" is the one that is read here");
-    else if (!good && r->code.size == 0)
-        refuse(r, "list.parser", file->name, 0,
-               "the parser ended before the file did; it may ask for too much time or memory");
+    } else if (!good && r->code.size == 0) {
+        const struct pipe_death *death = pipe_death_of(WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+        refuse(r, death->code, file->name, 0, death->text);
+    }
 out:
     buf_free(&room);
     arena_free(arena);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/log_backup.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/backup.h"
+#include "broker/log_verify.h"
+#include "broker/succession.h"
+#include "lib/envelope.h"
+#include "lib/err.h"
+#include "lib/file.h"
+#include "lib/mem.h"
+
+static int refused(int err, struct buf *why)
+{
+    fprintf(stderr, "chancery log: %s (%s)\n", buf_cstr(why), err_code(err));
+    buf_free(why);
+    return EXIT_FAILURE;
+}
+
+static void describe(const struct manifest *m, const char *what, const char *where, bool json)
+{
+    char root[2 * HASH_SIZE + 1], made[40], received[40];
+
+    hex_encode(root, m->root.bytes, HASH_SIZE);
+    time_text(made, m->made);
+    time_text(received, m->received);
+    if (json) {
+        json_t *line = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:I}", "log", m->log, what, where,
+                                 "head", (json_int_t)m->head, "root", root, "received", received,
+                                 "made", made, "files", (json_int_t)m->n);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        json_decref(line);
+        putchar('\n');
+    } else {
+        printf("%s %s: %s, head %" PRIu64 " of %s, root %s, %zu files\n", what, where, m->log,
+               m->head, received, root, m->n);
+    }
+    fflush(stdout);
+}
+
+int log_backup(const char *dir, const char *file, bool json)
+{
+    struct manifest m;
+    struct buf why = {0};
+    int err = backup_make(dir, file, &m, &why);
+
+    if (err)
+        return refused(err, &why);
+    describe(&m, "backup", file, json);
+    manifest_clear(&m);
+    return EXIT_SUCCESS;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st, (void)kind, (void)at;
+    return remove(path);
+}
+
+static void remove_tree(const char *dir)
+{
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int log_backup_verify(const char *file, bool json)
+{
+    struct manifest m;
+    struct buf why = {0};
+    char *dir = mem_printf("%s.XXXXXX", file);
+    int status = EXIT_FAILURE;
+
+    if (!mkdtemp(dir)) {
+        buf_printf(&why, "%s: %s", dir, strerror(errno));
+        mem_free(dir);
+        return refused(ERR_IO, &why);
+    }
+    int err = backup_unpack(file, dir, &m, &why);
+    if (err) {
+        refused(err, &why);
+    } else {
+        describe(&m, "backup", file, json);
+        status = log_verify(dir, json);
+        manifest_clear(&m);
+    }
+    remove_tree(dir);
+    mem_free(dir);
+    return status;
+}
+
+/* ---- restore ---- */
+
+struct restoring {
+    const struct log_restore *r;
+    struct manifest *manifest;
+    struct seat_key administrator;
+    struct log_key key;
+    struct buf checkpoint, why;
+    uint64_t lost;
+};
+
+/* What the predecessor had recorded by its newest checkpoint is lost behind the copy. */
+static int read_loss(struct restoring *s)
+{
+    struct checkpoint c;
+    const struct log_restore *r = s->r;
+    int err = r->checkpoint ? file_read(r->checkpoint, &s->checkpoint) : 0;
+
+    if (err == 0 && r->checkpoint)
+        err = checkpoint_stated(&c, slice_buf(&s->checkpoint));
+    if (err) {
+        buf_printf(&s->why, "%s: %s", r->checkpoint, err_text(err));
+        return err;
+    }
+    s->lost = r->lost || !r->checkpoint ? r->lost : c.size;
+    if (s->lost && s->lost <= s->manifest->head) {
+        buf_printf(&s->why,
+                   "the backup has all %" PRIu64 " records, up to the last one stated: restore it "
+                   "without --successor",
+                   s->lost);
+        return ERR_EXISTS;
+    }
+    return 0;
+}
+
+static int write_names(struct restoring *s)
+{
+    char *keys = mem_printf("%s/keys", s->r->dir), *file = mem_printf("%s/log.key", keys),
+         *vkey = mem_printf("%s/log.vkey", s->r->dir);
+    struct buf text = {0};
+    int err = file_make_dir(keys);
+
+    note_vkey(&text, s->key.name, s->key.public_key);
+    buf_add_byte(&text, '\n');
+    if (err == 0)
+        err = log_key_write(&s->key, file);
+    if (err == 0)
+        err = file_replace(vkey, slice_buf(&text));
+    if (err)
+        buf_printf(&s->why, "%s: %s", file, strerror(errno));
+    buf_free(&text);
+    mem_free(keys);
+    mem_free(file);
+    mem_free(vkey);
+    return err;
+}
+
+static int found_successor(struct restoring *s)
+{
+    struct journal *j = NULL;
+    int err = seat_key_read(&s->administrator, s->r->administrator, &s->why);
+
+    if (err == 0)
+        err = read_loss(s);
+    if (err == 0 && !log_name_valid(s->r->successor)) {
+        buf_printf(&s->why, "--successor %s: words of [a-z0-9.-]{1,64} with '/' between them",
+                   s->r->successor);
+        err = ERR_FIELD;
+    }
+    if (err == 0) {
+        log_key_make(&s->key, s->r->successor);
+        err = write_names(s);
+    }
+    if (err == 0)
+        err = journal_open(&j, s->r->dir, false, &s->why);
+    if (err == 0)
+        err = succession_found(j, s->r->dir,
+                               &(struct succession){.key = &s->key,
+                                                    .administrator = &s->administrator,
+                                                    .lost = s->lost,
+                                                    .checkpoint = slice_buf(&s->checkpoint),
+                                                    .now = time_now()},
+                               &s->why);
+    journal_close(j);
+    seat_key_clear(&s->administrator);
+    explicit_bzero(&s->key, sizeof s->key);
+    buf_free(&s->checkpoint);
+    return err;
+}
+
+/* What a person must do next, for nothing here can know it. */
+static void tell_next(const struct log_restore *r, const struct manifest *m)
+{
+    if (r->json)
+        return;
+    if (r->successor)
+        printf(
+            "it goes on as %s: put the other keys and chancery.conf back, with [log] name = %s\n",
+            r->successor, r->successor);
+    else
+        printf("put keys and chancery.conf back; if anything was recorded behind position %" PRIu64
+               ", restore it anew with --successor\n",
+               m->head);
+}
+
+int log_restore(const struct log_restore *r)
+{
+    struct manifest m;
+    struct restoring s = {.r = r, .manifest = &m};
+    bool existed = access(r->dir, F_OK) == 0;
+    int err = backup_unpack(r->file, r->dir, &m, &s.why), status = EXIT_FAILURE;
+
+    if (err)
+        return refused(err, &s.why);
+    if (r->successor)
+        err = found_successor(&s);
+    if (err) {
+        refused(err, &s.why);
+    } else {
+        describe(&m, "restored", r->dir, r->json);
+        status = log_verify(r->dir, r->json);
+    }
+    if (status == EXIT_SUCCESS)
+        tell_next(r, &m);
+    else
+        remove_tree(r->dir);
+    if (status != EXIT_SUCCESS && existed)
+        mkdir(r->dir, 0700);
+    manifest_clear(&m);
+    return status;
+}

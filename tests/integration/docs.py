@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs.py - the manual pages are sound, and the example of a configuration is one that every program takes."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+from instance import BUILD, SOURCE, Instance, Skip, run, tool
+from notify import started
+
+EXAMPLE = os.path.join(SOURCE, "docs", "chancery.conf")
+PROGRAMS = ("chancery", "chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert")
+
+
+def settings():
+    """(section, key) of every table of settings, as the programs print them."""
+    found = []
+    for program in PROGRAMS:
+        done = subprocess.run([tool(program), "--settings"], capture_output=True, text=True)
+        assert done.returncode == 0, done
+        for line in done.stdout.splitlines():
+            head = re.fullmatch(r"## \[(.*)\]", line)
+            key = re.match(r"\*(.*?)\* = ", line)
+            if head:
+                section = head[1]
+            if key:
+                found.append((section, key[1].replace("\\", "")))
+    return found
+
+
+def the_manual_pages_are_complete_and_without_a_warning():
+    pages = glob.glob(os.path.join(BUILD, "docs", "*.[1-9]"))
+    assert len(pages) == 7, pages
+    if not shutil.which("groff"):
+        raise Skip("groff is not here")
+    for page in pages:
+        done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-P-c", page], capture_output=True,
+                              text=True)
+        warnings = [line for line in done.stderr.splitlines() if "can't break line" not in line]
+        assert done.returncode == 0 and not warnings, done.stderr
+        if page.endswith("chancery.conf.5"):
+            text = re.sub("\b.", "", done.stdout)  # bold is struck twice
+            for section, key in settings():
+                assert f"[{section}]" in text and f"{key} = " in text, (section, key)
+
+
+def the_example_names_every_setting_and_no_other():
+    section, named = "", []
+    with open(EXAMPLE) as f:
+        for line in f:
+            head = re.match(r"\[(.*?)(?: un| tally)?\]", line)
+            key = re.match(r"(?:; )?([a-z-]+) = ", line)
+            if head:
+                section = head[1] + (" NAME" if head[1] in ("rule", "process") else "")
+            if key:
+                named.append((section, key[1]))
+    assert sorted(named) == sorted(settings()), set(named) ^ set(settings())
+
+
+def serves(i, text):
+    """All processes of the instance with these settings, but for its own key."""
+    with open(i.conf) as f:
+        own = re.search("server-key = .*", f.read())[0]
+    with open(i.conf, "w") as f:
+        f.write(re.sub("server-key = .*", own, text))
+    processes = started(i, "broker", "embargo", "sanctions", "alert")
+    assert i.json("list", "status")
+    for p in reversed(processes):
+        p.end()
+
+
+def every_program_takes_the_example():
+    i = Instance("--log", "chancery.qma.example/main")
+    with open(EXAMPLE) as f:
+        text = f.read()
+    serves(i, text)
+    with open(os.path.join(i.dir, "keys", "smtp"), "w") as f:
+        f.write("secret\n")
+    os.chmod(f.name, 0o600)
+    every = re.sub("(?m)^; ([a-z-]+ = )", r"\1", text)
+    serves(i, every.replace("tcp://0.0.0.0:7312", "ipc://run/broker.sock"))
+
+
+if __name__ == "__main__":
+    run([the_manual_pages_are_complete_and_without_a_warning,
+         the_example_names_every_setting_and_no_other,
+         every_program_takes_the_example])
