@@ -94,11 +94,16 @@ static const struct rule_row rule_rows[] = {
 static bool plan_read(struct plan *plan, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"log", required_argument, NULL, 'l'},        {"party", required_argument, NULL, 'p'},
-        {"party-name", required_argument, NULL, 'n'}, {"office", required_argument, NULL, 'o'},
-        {"seat", required_argument, NULL, 's'},       {"exercise", no_argument, NULL, 'x'},
-        {"smtp", required_argument, NULL, 'm'},       {"mail-from", required_argument, NULL, 'f'},
-        {"mail-to", required_argument, NULL, 't'},    {"config", required_argument, NULL, 'c'},
+        {"log", required_argument, NULL, 'l'},
+        {"party", required_argument, NULL, 'p'},
+        {"party-name", required_argument, NULL, 'n'},
+        {"office", required_argument, NULL, 'o'},
+        {"seat", required_argument, NULL, 's'},
+        {"exercise", no_argument, NULL, 'x'},
+        {"smtp", required_argument, NULL, 'm'},
+        {"mail-from", required_argument, NULL, 'f'},
+        {"mail-to", required_argument, NULL, 't'},
+        {"config", required_argument, NULL, 'c'},
         {0},
     };
     const char **values[128] = {

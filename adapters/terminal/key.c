@@ -2,7 +2,9 @@
 /* key.c - `key new` and `key show`: made where they are used, and only their public halves shown */
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/show.h"
+#include "chancery/core/v1/registry.pb-c.h"
 #include "lib/err.h"
+#include "lib/json.h"
 #include "lib/sign.h"
 
 int key_new_run(const struct call *c)
@@ -41,6 +43,21 @@ static void show_key(const char *label, const uint8_t public_key[KEY_SIZE])
     buf_free(&words);
 }
 
+/* What an administrator publishes so that the key is the seat's: see `event publish --ndjson`. */
+static void show_key_added(const struct seat_key *key, Core__KeyKind kind,
+                           const uint8_t public_key[KEY_SIZE])
+{
+    Core__KeyAdded added = CORE__KEY_ADDED__INIT;
+    uint8_t copy[KEY_SIZE];
+
+    memcpy(copy, public_key, KEY_SIZE);
+    added.seat = key->seat;
+    added.kind = kind;
+    added.public_key = (ProtobufCBinaryData){KEY_SIZE, copy};
+    show_json(json_pack("{s:s, s:s, s:o}", "stream", "registry", "type",
+                        added.base.descriptor->name, "payload", json_of_message(&added.base)));
+}
+
 int key_show_run(const struct call *c)
 {
     struct seat_key key;
@@ -49,6 +66,9 @@ int key_show_run(const struct call *c)
 
     if (rc < 0) {
         complain("%s", buf_cstr(&why));
+    } else if (c->option[OPT_KEY_NDJSON]) {
+        show_key_added(&key, CORE__KEY_KIND__KEY_KIND_CURVE, key.curve_public);
+        show_key_added(&key, CORE__KEY_KIND__KEY_KIND_ED25519, key.sign_public);
     } else if (c->option[OPT_JSON]) {
         char curve[2 * KEY_SIZE + 1], sign[2 * KEY_SIZE + 1];
         hex_encode(curve, key.curve_public, KEY_SIZE);

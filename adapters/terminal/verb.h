@@ -56,6 +56,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_CONFIG_FILE,
               OPT_KEY_SEAT,
               OPT_KEY_OFFICE,
+              OPT_KEY_NDJSON,
               OPT_VERBOSE,
               OPT_ONCE,
               OPT_DEMO_DIR,

@@ -11,12 +11,12 @@ import subprocess
 from instance import SOURCE, run, scratch, snapshot, spawn, tool, wait_for
 
 
-def block(marker):
+def block(marker, page="README.md"):
     """The lines of the console block behind <!-- marker -->."""
-    with open(os.path.join(SOURCE, "README.md")) as f:
+    with open(os.path.join(SOURCE, page)) as f:
         text = f.read()
     found = re.search(r"<!-- %s -->\n```console\n(.*?)```" % re.escape(marker), text, re.S)
-    assert found, f"README.md has no block '{marker}'"
+    assert found, f"{page} has no block '{marker}'"
     return found.group(1).splitlines()
 
 
