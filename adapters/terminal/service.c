@@ -17,7 +17,6 @@ static const int64_t answer_for = INT64_C(30) * 1000000, glance = INT64_C(2) * 1
 struct fetching {
     struct session *s;
     bool done;
-    int status;
     const Core__Status *answer;
 };
 
@@ -30,8 +29,8 @@ static void on_status(void *arg, int err, const char *text, const void *status, 
         f->answer =
             core__status__unpack(arena_allocator(f->s->arena), size, (const uint8_t *)status);
     if (!f->answer)
-        f->status = session_fail(f->s, "%s: %s", err_code(err ? err : ERR_MALFORMED),
-                                 text ? text : err_text(err));
+        session_fail(f->s, "%s: %s", err_code(err ? err : ERR_MALFORMED),
+                     text ? text : err_text(err));
 }
 
 static int status_fetch(struct session *s, const Core__Status **out)
@@ -39,13 +38,15 @@ static int status_fetch(struct session *s, const Core__Status **out)
     struct fetching f = {.s = s};
     int rc = chancery_status(s->client, on_status, &f);
 
-    if (rc < 0)
-        return session_fail(s, "cannot ask for the status: %s", err_text(rc));
+    if (rc < 0) {
+        session_fail(s, "cannot ask for the status: %s", err_text(rc));
+        return FAILED;
+    }
     rc = session_wait(s, &f.done, answer_for);
     if (rc == FAILED)
         session_fail(s, "the broker does not tell its status");
     *out = f.answer;
-    return rc == DONE ? f.status : rc;
+    return rc == DONE && !f.answer ? FAILED : rc;
 }
 
 struct failure { /* an input that a worker failed on and that was not tried again */

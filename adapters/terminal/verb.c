@@ -17,7 +17,7 @@
 /* ---- complaining ---- */
 
 /* What a peer or a file says is in it too. */
-static void complain_args(const char *format, va_list args)
+static void __attribute__((format(printf, 1, 0))) complain_args(const char *format, va_list args)
 {
     struct buf safe = {0};
 
