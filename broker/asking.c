@@ -24,7 +24,7 @@ struct asking {
     const struct registry *registry;
     struct offer *offers; /* the one whose turn it is comes first */
     struct question *questions;
-    uint64_t tokens;
+    struct asking_totals totals;
 };
 
 struct asking *asking_new(const struct registry *registry)
@@ -221,7 +221,7 @@ int asking_ask(struct asking *a, struct peer *p, uint64_t ref, const Core__Ask *
     if (rc)
         return rc;
     struct question *q = mem_new(sizeof *q);
-    q->token = ++a->tokens;
+    q->token = ++a->totals.asked;
     q->ref = ref;
     q->asker = p;
     q->service = mem_str(ask->service);
@@ -272,6 +272,7 @@ void asking_answer(struct asking *a, struct peer *p, uint64_t token, Core__Answe
         return;
     why.stream = q->service;
     why.type = q->type;
+    a->totals.answered++;
     if (check_answer(a, q, answer, &why)) {
         peer_refuse(q->asker, q->ref, &why, log_now);
     } else {
@@ -330,6 +331,20 @@ void asking_left(struct asking *a, struct peer *p)
         else if (q->at == p)
             hand(a, q);
     }
+}
+
+unsigned asking_at(const struct asking *a, const struct seat_use *use)
+{
+    unsigned n = 0;
+
+    for (const struct question *q = a->questions; q; q = q->next)
+        n += q->at && q->at->use == use;
+    return n;
+}
+
+const struct asking_totals *asking_totals(const struct asking *a)
+{
+    return &a->totals;
 }
 
 void asking_services(const struct asking *a, const struct seat_use *use, struct buf *out)

@@ -50,6 +50,7 @@ static void look_at_disk(struct broker *b)
     if (statvfs(b->settings.dir, &fs) != 0)
         return;
     b->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+    b->disk_size = (uint64_t)fs.f_blocks * fs.f_frsize;
     bool full = b->disk_free < (uint64_t)b->own.disk_reserve;
     if (full && !b->full)
         log_error("broker: free space is below the reserve, publishing is refused free=%llu",
@@ -403,8 +404,7 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
     }
     if (rc == 0) {
         start_scrub(b);
-        b->refusals.total = 0; /* the self-test's stranger */
-        refusals_clear(&b->refusals);
+        refusals_free(&b->refusals); /* the self-test's stranger */
         zsock_pause(b->socket, 0);
         status_ready(b);
         log_info("broker: ready log=%s head=%llu endpoint=%s seat=%s", b->log,
@@ -454,7 +454,7 @@ void broker_free(struct broker *b)
 {
     if (b->context)
         zmq_ctx_term(b->context);
-    refusals_clear(&b->refusals);
+    refusals_free(&b->refusals);
     journal_close(b->journal);
     registry_free(b->registry);
     signer_free(b->signer);

@@ -53,7 +53,7 @@ struct broker {
     const char *log;
     char seat[65]; /* the broker's */
     bool exercise, full, paused, stopping, closed;
-    uint64_t ticks, disk_free;
+    uint64_t ticks, disk_free, disk_size;
     uint64_t commits; /* at the watchdog's last look */
     int64_t started, audited, expired;
 };

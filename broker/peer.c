@@ -188,6 +188,16 @@ const char *peers_software(const struct peers *all, const struct seat_use *use)
     return "";
 }
 
+uint64_t peers_unsent(const struct peers *all, const struct seat_use *use)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < PEER_BUCKETS; i++)
+        for (const struct peer *p = all->buckets[i]; p; p = p->next)
+            bytes += p->use == use ? p->box_bytes : 0;
+    return bytes;
+}
+
 void peers_sweep(struct peers *all, void (*left)(void *arg, struct peer *p), void *arg)
 {
     while (all->some_gone) { /* telling of one may find another gone */

@@ -80,6 +80,9 @@ void peers_each_seat(const struct peers *all, void (*each)(void *arg, const stru
 /* What one of the seat's sessions said it runs. */
 const char *peers_software(const struct peers *all, const struct seat_use *use);
 
+/* Bytes that wait in the boxes of the seat's sessions. */
+uint64_t peers_unsent(const struct peers *all, const struct seat_use *use);
+
 /* Removes those that are gone, `left` first. */
 void peers_sweep(struct peers *all, void (*left)(void *arg, struct peer *p), void *arg);
 /* Sends what waited; `ready` for each peer that may be sent to again. True while some are blocked.

@@ -92,9 +92,9 @@ bool publish_idle(const struct publishing *p)
     return !p->first && commit_pending(p->commit) == 0;
 }
 
-uint64_t publish_commits(const struct publishing *p)
+const struct commit_totals *publish_totals(const struct publishing *p)
 {
-    return commit_count(p->commit);
+    return commit_totals(p->commit);
 }
 
 static int64_t now_of(struct publishing *p)
