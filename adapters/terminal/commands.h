@@ -5,6 +5,7 @@
 #include "adapters/terminal/verb.h"
 
 int status_run(const struct call *c);
+int top_run(const struct call *c);
 const char *list_of(const struct call *c); /* --list, or "un" */
 int list_import_run(const struct call *c);
 int list_show_run(const struct call *c);

@@ -39,7 +39,8 @@ struct process {
     char *program, *log;
     pid_t pid;
     int64_t started, again; /* ms; `again` 0 = runs */
-    int pause;
+    int64_t since;          /* when that was, microseconds UTC */
+    int starts, pause;
 };
 
 struct up {
@@ -65,17 +66,21 @@ static int64_t now_ms(void)
 
 /* ---- what runs ---- */
 
-/* DIR/run/up.json: for whoever wants to know which process is which. */
+/* DIR/run/up.json, as processes.h describes it. */
 static void pids_write(const struct up *up)
 {
     char *path = mem_printf("%s/up.json", up->settings.run_dir);
     char *part = mem_printf("%s.part", path);
-    json_t *object = json_object(), *pids = json_object();
+    json_t *pids = json_object(), *since = json_object(), *restarts = json_object();
 
-    for (int i = 0; i < up->n; i++)
-        json_object_set_new(pids, up->processes[i].name, json_integer(up->processes[i].pid));
-    json_object_set_new(object, "up", json_integer(getpid()));
-    json_object_set_new(object, "processes", pids);
+    for (int i = 0; i < up->n; i++) {
+        const struct process *p = &up->processes[i];
+        json_object_set_new(pids, p->name, json_integer(p->pid));
+        json_object_set_new(since, p->name, json_integer(p->since));
+        json_object_set_new(restarts, p->name, json_integer(p->starts ? p->starts - 1 : 0));
+    }
+    json_t *object = json_pack("{s:i, s:o, s:o, s:o}", "up", (int)getpid(), "processes", pids,
+                               "since", since, "restarts", restarts);
     if (json_dump_file(object, part, JSON_COMPACT) != 0 || rename(part, path) != 0)
         log_warn("up: cannot write %s: %s", path, strerror(errno));
     json_decref(object);
@@ -89,7 +94,9 @@ static void process_start(struct up *up, struct process *p)
 
     p->pid = child_start(argv, up->verbose ? NULL : p->log, true);
     p->started = now_ms();
+    p->since = time_now();
     p->again = 0;
+    p->starts++;
     if (p->pid < 0) {
         p->pid = 0;
         p->again = p->started + PAUSE_MOST;

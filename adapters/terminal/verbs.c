@@ -161,8 +161,19 @@ const struct verb verbs[] = {
         .help = "how the service fares",
         .options = SHOWN,
         .json = AN_OBJECT,
-        .fields = "broker failed embargo",
+        .fields = "broker processes failed alerts forecast embargo",
         .run = status_run,
+    },
+    {
+        .noun = "top",
+        .verb = "",
+        .arguments = "",
+        .help = "what happens a second, and who is behind, anew each second",
+        .more = "Of each seat: BACKLOG, positions of the log that were not sent to it yet; UNSENT, "
+                "bytes that it does not take; QUESTIONS that it has not answered. q or Ctrl-C ends "
+                "it. What is no terminal gets a block of lines a second.",
+        .options = SESSION,
+        .run = top_run,
     },
     {
         .noun = "list",
