@@ -59,7 +59,7 @@ def seats_are_told_with_their_keys():
     i = started()
     i.admit("b", "QMB/npc")
     seats = {s["seat"]: s for s in i.json("seat", "ls")}
-    assert set(seats) == {"administrator", "broker", "embargo", "sanctions", "alert", "amina", "b"}
+    assert set(seats) == {"administrator", "broker", "embargo", "sanctions", "alert", "metrics", "amina", "b"}
     assert (seats["b"]["office"], seats["b"]["kind"]) == ("QMB/npc", "person")
     for name, seat in seats.items():
         assert [k["kind"] for k in seat["keys"]].count("ed25519") == 1, seat
