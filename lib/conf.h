@@ -15,12 +15,14 @@
 #include "lib/slice.h"
 
 enum conf_type {
-    CONF_STRING,  /* char *, owned by the target: conf_clear frees it */
-    CONF_NUMBER,  /* int64_t, between `least` and `most` */
-    CONF_SECONDS, /* int64_t microseconds; written as 90, 90s, 15m, 8h, 7d; between `least` and
-                     `most` */
-    CONF_SIZE,    /* int64_t bytes; written as 4096, 64K, 16M, 2G; between `least` and `most` */
-    CONF_BOOL,    /* bool; yes, no, true, false */
+    CONF_STRING,   /* char *, owned by the target: conf_clear frees it */
+    CONF_NUMBER,   /* int64_t, between `least` and `most` */
+    CONF_SECONDS,  /* int64_t microseconds; written as 90, 90s, 15m, 8h, 7d; between `least` and
+                      `most` */
+    CONF_SIZE,     /* int64_t bytes; written as 4096, 64K, 16M, 2G; between `least` and `most` */
+    CONF_BOOL,     /* bool; yes, no, true, false */
+    CONF_LOOPBACK, /* struct sockaddr_storage; written as 127.0.0.1:9464 or [::1]:9464, no address
+                      that another machine reaches */
 };
 
 struct conf_key {        /* a table ends with a row without a name */

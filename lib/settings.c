@@ -16,7 +16,7 @@
 
 const char *const settings_sections[] = {"log",      "connection", "broker",    "up",
                                          "terminal", "embargo",    "sanctions", "clock",
-                                         "alert",    "rule *",     NULL};
+                                         "alert",    "rule *",     "metrics",   NULL};
 
 static const struct conf_key process_keys[] = {
     {"process *", "program", CONF_STRING, offsetof(struct settings_process, program), "!", 0, 0,

@@ -35,7 +35,7 @@ struct settings {     /* settings_clear frees it */
 };
 
 /* Sections that exist: log, connection, broker, up, terminal, embargo, sanctions, clock, alert,
- * rule *; and process *, which settings_read takes for everybody. */
+ * rule *, metrics; and process *, which settings_read takes for everybody. */
 extern const char *const settings_sections[]; /* NULL-ended */
 
 /* Reads [log], [connection], [process *] and `section`'s `seat`, and, with `keys`, the caller's own

@@ -10,7 +10,8 @@ from instance import BUILD, SOURCE, Instance, Skip, run, tool
 from notify import started
 
 EXAMPLE = os.path.join(SOURCE, "docs", "chancery.conf")
-PROGRAMS = ("chancery", "chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert")
+PROGRAMS = ("chancery", "chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert",
+            "chancery-metrics")
 
 
 def settings():
@@ -31,7 +32,7 @@ def settings():
 
 def the_manual_pages_are_complete_and_without_a_warning():
     pages = glob.glob(os.path.join(BUILD, "docs", "*.[1-9]"))
-    assert len(pages) == 7, pages
+    assert len(pages) == 8, pages
     if not shutil.which("groff"):
         raise Skip("groff is not here")
     for page in pages:
@@ -64,7 +65,8 @@ def serves(i, text):
         own = re.search("server-key = .*", f.read())[0]
     with open(i.conf, "w") as f:
         f.write(re.sub("server-key = .*", own, text))
-    processes = started(i, "broker", "embargo", "sanctions", "alert")
+    i.listen()
+    processes = started(i, "broker", "embargo", "sanctions", "alert", "metrics")
     assert i.json("list", "status")
     for p in reversed(processes):
         p.end()
@@ -78,7 +80,7 @@ def every_program_takes_the_example():
     with open(os.path.join(i.dir, "keys", "smtp"), "w") as f:
         f.write("secret\n")
     os.chmod(f.name, 0o600)
-    every = re.sub("(?m)^; ([a-z-]+ = )", r"\1", text)
+    every = re.sub("(?m)^; (?!listen = 127)([a-z-]+ = )", r"\1", text)
     serves(i, every.replace("tcp://0.0.0.0:7312", "ipc://run/broker.sock"))
 
 
