@@ -230,14 +230,23 @@ static void on_ready(void *arg, struct peer *p)
     struct broker *b = arg;
 
     deliver_ready(b->deliver, p);
+    asking_go_on(b->asking);
 }
 
 static void on_retry(uv_timer_t *timer)
 {
-    struct broker *b = timer->data;
+    (void)timer; /* it makes the loop come round */
+}
 
-    if (!peers_retry(b->peers, peer_clock(), on_ready, b))
-        uv_timer_stop(timer);
+/* Just after the loop slept: who was slow is tried again. */
+static void on_check(uv_check_t *check)
+{
+    struct broker *b = check->data;
+
+    if (peers_retry(b->peers, peer_clock(), on_ready, b))
+        return;
+    if (uv_is_active((uv_handle_t *)&b->retry))
+        uv_timer_stop(&b->retry);
 }
 
 static bool is_referenced(void *arg, const struct hash *part)
@@ -287,7 +296,7 @@ static void on_tick(uv_timer_t *timer)
 
 static void close_all(struct broker *b);
 
-/* Just before the loop sleeps: those who are gone leave, and who is slow is tried again. */
+/* Just before the loop sleeps: those who are gone leave. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct broker *b = prepare->data;
@@ -368,9 +377,11 @@ static void start_handles(struct broker *b)
     uv_timer_init(b->loop, &b->tick);
     uv_timer_init(b->loop, &b->retry);
     uv_prepare_init(b->loop, &b->prepare);
-    b->tick.data = b->retry.data = b->prepare.data = b;
+    uv_check_init(b->loop, &b->check);
+    b->tick.data = b->retry.data = b->prepare.data = b->check.data = b;
     uv_timer_start(&b->tick, on_tick, TICK, TICK);
     uv_prepare_start(&b->prepare, on_prepare);
+    uv_check_start(&b->check, on_check);
     watchdog_start(&b->watchdog, b->loop, status_watchdog, b);
 }
 
@@ -447,6 +458,7 @@ static void close_all(struct broker *b)
     uv_close((uv_handle_t *)&b->tick, NULL);
     uv_close((uv_handle_t *)&b->retry, NULL);
     uv_close((uv_handle_t *)&b->prepare, NULL);
+    uv_close((uv_handle_t *)&b->check, NULL);
     watchdog_stop(&b->watchdog);
 }
 

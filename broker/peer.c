@@ -245,10 +245,14 @@ static void block(struct peer *p)
 {
     if (!p->retry)
         p->all->blocked++;
-    p->wait = p->wait ? 2 * p->wait : WAIT_LEAST;
-    if (p->wait > WAIT_MOST)
-        p->wait = WAIT_MOST;
-    p->retry = peer_clock() + p->wait;
+    int64_t now = peer_clock();
+    if (p->due <= now) { /* else it was tried before its time, which counts no further */
+        p->wait = p->wait ? 2 * p->wait : WAIT_LEAST;
+        if (p->wait > WAIT_MOST)
+            p->wait = WAIT_MOST;
+        p->due = now + p->wait;
+    }
+    p->retry = p->due;
 }
 
 static int send_now(struct peer *p, zmq_msg_t *message)
@@ -256,7 +260,7 @@ static int send_now(struct peer *p, zmq_msg_t *message)
     int rc = put(p->all, p->id, message);
 
     if (rc == 0) {
-        p->wait = 0;
+        p->wait = p->due = 0;
         p->sent = peer_clock();
     } else if (rc == ERR_BUSY) {
         block(p);
@@ -341,7 +345,7 @@ static void retry(void *arg, struct peer *p)
 {
     const struct retry *r = arg;
 
-    if (!p->retry || p->retry > r->now)
+    if (!p->retry || (p->retry > r->now && p->wait > WAIT_LEAST))
         return;
     unblock(p);
     flush(p);
