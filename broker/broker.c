@@ -52,10 +52,10 @@ static void look_at_disk(struct broker *b)
     b->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
     bool full = b->disk_free < (uint64_t)b->own.disk_reserve;
     if (full && !b->full)
-        log_error("broker: free space is below the reserve, publishing is refused free=%llu",
+        log_error("broker.full", "free space is below the reserve, publishing is refused free=%llu",
                   (unsigned long long)b->disk_free);
     else if (!full && b->full)
-        log_info("broker: there is room again free=%llu", (unsigned long long)b->disk_free);
+        log_info("broker.room", "publishing goes on free=%llu", (unsigned long long)b->disk_free);
     b->full = full;
 }
 
@@ -81,7 +81,7 @@ static void on_left(void *arg, struct peer *p)
 
     deliver_left(b->deliver, p);
     asking_left(b->asking, p);
-    log_debug("broker: session ended seat=%s", p->key->seat->name);
+    log_debug("broker.left", "session ended seat=%s", p->key->seat->name);
 }
 
 void broker_sweep(struct broker *b)
@@ -184,7 +184,7 @@ static void end_if_revoked(void *arg, struct peer *p)
 {
     (void)arg;
     if (p->key->revoked) {
-        log_info("broker: key revoked, session ended seat=%s", p->key->seat->name);
+        log_info("broker.revoked", "key revoked, session ended seat=%s", p->key->seat->name);
         peer_end(p);
     }
 }
@@ -203,7 +203,8 @@ static void on_grown(void *arg, bool registry)
 void broker_damaged(void *arg, uint64_t position)
 {
     (void)arg;
-    log_error("broker: the record is damaged: stopping; run `chancery log verify` position=%llu",
+    log_error("broker.damaged",
+              "a record is damaged, stopping; run `chancery log verify` position=%llu",
               (unsigned long long)position);
     _exit(EXIT_DOUBT);
 }
@@ -211,15 +212,16 @@ void broker_damaged(void *arg, uint64_t position)
 static void on_scrubbed(void *arg, uint64_t records, uint64_t bytes, uint64_t seconds)
 {
     (void)arg;
-    log_info("scrub: the log is sound records=%llu bytes=%llu seconds=%llu",
-             (unsigned long long)records, (unsigned long long)bytes, (unsigned long long)seconds);
+    log_info("scrub.sound", "records=%llu bytes=%llu seconds=%llu", (unsigned long long)records,
+             (unsigned long long)bytes, (unsigned long long)seconds);
 }
 
 /* Nothing more is served of a log that is not sound. */
 static void on_unsound(void *arg, uint64_t position, const char *what, const char *text)
 {
     (void)arg;
-    log_error("scrub: the log is damaged: stopping; run `chancery log verify` position=%llu "
+    log_error("scrub.damaged",
+              "the log is damaged, stopping; run `chancery log verify` position=%llu "
               "what=%s code=%s: %s",
               (unsigned long long)position, what, err_code(ERR_DAMAGED), text);
     _exit(EXIT_DOUBT);
@@ -418,7 +420,7 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
         refusals_clear(&b->refusals);
         zsock_pause(b->socket, 0);
         status_ready(b);
-        log_info("broker: ready log=%s head=%llu endpoint=%s seat=%s", b->log,
+        log_info("broker.ready", "log=%s head=%llu endpoint=%s seat=%s", b->log,
                  (unsigned long long)journal_head(b->journal), b->own.listen, b->seat);
     } else if (b->prepare.data) {
         b->stopping = true; /* the loop closes what was opened */
@@ -433,7 +435,7 @@ void broker_stop(struct broker *b)
 {
     if (b->stopping)
         return;
-    log_info("broker: stopping");
+    log_info("broker.stopping", "what is under way is still recorded");
     notify_say("STOPPING=1\nSTATUS=stopping");
     record_refusals(b);
     b->stopping = true;

@@ -282,7 +282,8 @@ static void box_add(struct peer *p, zmq_msg_t *message)
     size_t size = zmq_msg_size(message);
 
     if (p->box_n == BOX_MESSAGES || size > BOX_BYTES - p->box_bytes) {
-        log_warn("peer: does not take its answers, session ended seat=%s", p->key->seat->name);
+        log_warn("broker.stalled", "a session that does not take its answers is ended seat=%s",
+                 p->key->seat->name);
         zmq_msg_close(message);
         peer_end(p);
         return;
@@ -417,7 +418,7 @@ void peer_refuse(struct peer *p, uint64_t ref, const struct refusal *why, int64_
 
     refusals_count(p->all->refusals, p->key->seat->name, err_code(why->err),
                    why->stream ? why->stream : "", why->type ? why->type : "", now);
-    log_debug("peer: refused seat=%s code=%s field=%s stream=%s", p->key->seat->name,
+    log_debug("broker.refused", "seat=%s code=%s field=%s stream=%s", p->key->seat->name,
               err_code(why->err), why->field, why->stream ? why->stream : "");
     refused.code = err_code(why->err);
     refused.text = why->text[0] ? why->text : err_text(why->err);
