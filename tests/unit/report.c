@@ -4,10 +4,10 @@
 #include "tests/support/test.h"
 
 static struct finding all[] = {
-    {"keys", HEALTH_OK, "7 keys", ""},
-    {"space", HEALTH_WARN, "1 GiB | free", "make room"},
-    {"broker", HEALTH_FAIL, "no answer", "chancery up"},
-    {"broker", HEALTH_OK, "port 1", ""},
+    {"keys", HEALTH_OK, (char[]){"7 keys"}, (char[]){""}},
+    {"space", HEALTH_WARN, (char[]){"1 GiB | free"}, (char[]){"make room"}},
+    {"broker", HEALTH_FAIL, (char[]){"no answer"}, (char[]){"chancery up"}},
+    {"broker", HEALTH_OK, (char[]){"port 1"}, (char[]){""}},
 };
 
 static struct report report_of(size_t n)
