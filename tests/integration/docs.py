@@ -32,7 +32,7 @@ def settings():
 
 def the_manual_pages_are_complete_and_without_a_warning():
     pages = glob.glob(os.path.join(BUILD, "docs", "*.[1-9]"))
-    assert len(pages) == 8, pages
+    assert len(pages) == 9, pages
     if not shutil.which("groff"):
         raise Skip("groff is not here")
     for page in pages:
