@@ -88,7 +88,8 @@ static void on_status(void *arg, int err, const char *text, const void *status, 
         m->st = st;
         m->answered = time_now();
     } else {
-        log_warn("metrics.no-status", "the broker tells no status code=%s: %s", err_code(err ? err : ERR_MALFORMED), text);
+        log_warn("metrics.no-status", "the broker tells no status code=%s: %s",
+                 err_code(err ? err : ERR_MALFORMED), text);
     }
     answer_all(m, st != NULL);
 }

@@ -67,7 +67,7 @@ double doctor_size(const char *text)
 {
     static const char units[] = "KMG";
     char *end;
-    double n = text ? strtod(text, &end) : 0;
+    double n = strtod(text ? text : "", &end);
     const char *unit = n > 0 && *end ? strchr(units, *end) : NULL;
 
     for (const char *u = units; unit && u <= unit; u++)
