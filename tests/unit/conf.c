@@ -362,14 +362,15 @@ static void the_manual_says_of_a_key_what_the_table_says(void **unused)
 
     conf_man(keys + 1, "broker", out);
     fclose(out);
-    assert_string_equal(text, "\n*number* = _number_\n\tA number. From 1 to 65535. Default: 7.\n"
-                              "\n*wait* = _duration_\n\tA duration. From 1s to 7d. Default: 15m.\n"
-                              "\n*size* = _size_\n\tA size. From 4K to 2G. Default: 64K.\n"
-                              "\n*flag* = _yes|no_\n\tA flag. Default: no.\n"
-                              "\n*listen* = _address:port_\n\tA place. Default: 127\\.0\\.0\\.1:1.\n"
-                              "\n## [rule NAME]\n"
-                              "\n*to* = _text_\n\tWho. Must be stated.\n"
-                              "\n*count* = _number_\n\tHow many. From 0 to 9. Default: 1.\n");
+    assert_string_equal(text,
+                        "\n*number* = _number_\n\tA number. From 1 to 65535. Default: 7.\n"
+                        "\n*wait* = _duration_\n\tA duration. From 1s to 7d. Default: 15m.\n"
+                        "\n*size* = _size_\n\tA size. From 4K to 2G. Default: 64K.\n"
+                        "\n*flag* = _yes|no_\n\tA flag. Default: no.\n"
+                        "\n*listen* = _address:port_\n\tA place. Default: 127\\.0\\.0\\.1:1.\n"
+                        "\n## [rule NAME]\n"
+                        "\n*to* = _text_\n\tWho. Must be stated.\n"
+                        "\n*count* = _number_\n\tHow many. From 0 to 9. Default: 1.\n");
     free(text);
 }
 
