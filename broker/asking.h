@@ -28,7 +28,7 @@ void asking_answer(struct asking *a, struct peer *p, uint64_t token, Core__Answe
 
 /* Refuses what waited too long. */
 void asking_tick(struct asking *a, int64_t now, int64_t log_now);
-/* Hands over what waited for an offer. */
+/* Hands over what waited: somebody offers, or takes messages again. */
 void asking_go_on(struct asking *a);
 /* The peer's offers and questions end. */
 void asking_left(struct asking *a, struct peer *p);

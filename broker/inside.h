@@ -30,6 +30,7 @@ struct broker {
     uv_loop_t *loop;
     uv_timer_t tick, retry;
     uv_prepare_t prepare;
+    uv_check_t check;
     struct watchdog watchdog;
     struct settings settings;
     struct broker_settings own;

@@ -118,7 +118,7 @@ void journal_sweep(struct journal *j)
     int dead = 0;
 
     if (mdb_reader_check(j->store.env, &dead) == 0 && dead)
-        log_info("journal: readers that died are forgotten readers=%d", dead);
+        log_info("journal.swept", "readers that died are forgotten readers=%d", dead);
 }
 
 /* ---- making a log ---- */

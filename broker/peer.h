@@ -50,8 +50,9 @@ struct peer {
     struct reading *readings; /* deliver.c's */
     struct peer_message *box, *box_last;
     size_t box_n, box_bytes;
-    int64_t sent;        /* monotonic microseconds: when something was sent last */
-    int64_t retry, wait; /* blocked until then; 0 = not blocked */
+    int64_t sent;      /* monotonic microseconds: when something was sent last */
+    int64_t retry;     /* blocked until then; 0 = not blocked */
+    int64_t wait, due; /* of the blocking that lasts: how long, and until when */
     bool gone;
 };
 
@@ -86,7 +87,8 @@ uint64_t peers_unsent(const struct peers *all, const struct seat_use *use);
 /* Removes those that are gone, `left` first. */
 void peers_sweep(struct peers *all, void (*left)(void *arg, struct peer *p), void *arg);
 /* Sends what waited; `ready` for each peer that may be sent to again. True while some are blocked.
- */
+ * Who was blocked a moment ago is tried before its time: its connection may have taken something
+ * since.  Who stays blocked is tried ever more seldom. */
 bool peers_retry(struct peers *all, int64_t now, void (*ready)(void *arg, struct peer *p),
                  void *arg);
 bool peers_blocked(const struct peers *all);

@@ -88,7 +88,8 @@ static void on_status(void *arg, int err, const char *text, const void *status, 
         m->st = st;
         m->answered = time_now();
     } else {
-        log_warn("metrics: no status code=%s: %s", err_code(err ? err : ERR_MALFORMED), text);
+        log_warn("metrics.status", "the broker does not tell its status code=%s: %s",
+                 err_code(err ? err : ERR_MALFORMED), text);
     }
     answer_all(m, st != NULL);
 }
@@ -127,7 +128,7 @@ static void on_get(void *arg, struct http_request *r, const char *path)
 static void on_session(void *arg, const struct chancery_session *s)
 {
     (void)arg;
-    log_info("metrics: connected log=%s seat=%s", s->log, s->seat);
+    log_info("metrics.session", "log=%s seat=%s", s->log, s->seat);
 }
 
 static void metrics_end(struct metrics *m, int status)
@@ -150,7 +151,7 @@ static void metrics_end(struct metrics *m, int status)
 
 static void on_signal(uv_signal_t *signal, int number)
 {
-    log_info("metrics: ending signal=%d", number);
+    log_info("metrics.ending", "signal=%d", number);
     metrics_end(signal->data, 0);
 }
 
@@ -176,7 +177,7 @@ static int connect_broker(struct metrics *m)
     int rc = chancery_open(&m->client, &m->loop, &options, why);
 
     if (rc)
-        log_error("metrics: %s: %s", err_code(rc), why);
+        log_error("metrics.start", "code=%s: %s", err_code(rc), why);
     else
         chancery_on_session(m->client, on_session, m);
     return rc;
@@ -188,7 +189,7 @@ static int serve(struct metrics *m)
     int rc = http_open(&m->http, &m->loop, &m->own.listen, on_get, m, &why);
 
     if (rc)
-        log_error("metrics: %s: [metrics] listen: %s", err_code(rc), buf_cstr(&why));
+        log_error("metrics.start", "code=%s: [metrics] listen: %s", err_code(rc), buf_cstr(&why));
     else
         notify_say("READY=1\nSTATUS=serving");
     buf_free(&why);
@@ -230,7 +231,7 @@ int main(int argc, char **argv)
     struct metrics *m = mem_new(sizeof *m);
     int rc = settings_read(&m->settings, file, "metrics", keys, &m->own, NULL, &why);
     if (rc)
-        log_error("metrics: %s: %s", err_code(rc), buf_cstr(&why));
+        log_error("metrics.start", "code=%s: %s", err_code(rc), buf_cstr(&why));
     else
         status = run(m);
     buf_free(&why);

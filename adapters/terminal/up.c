@@ -82,7 +82,7 @@ static void pids_write(const struct up *up)
     json_t *object = json_pack("{s:i, s:o, s:o, s:o}", "up", (int)getpid(), "processes", pids,
                                "since", since, "restarts", restarts);
     if (json_dump_file(object, part, JSON_COMPACT) != 0 || rename(part, path) != 0)
-        log_warn("up: cannot write %s: %s", path, strerror(errno));
+        log_warn("up.state", "cannot write %s: %s", path, strerror(errno));
     json_decref(object);
     mem_free(part);
     mem_free(path);
@@ -100,9 +100,9 @@ static void process_start(struct up *up, struct process *p)
     if (p->pid < 0) {
         p->pid = 0;
         p->again = p->started + PAUSE_MOST;
-        log_error("up: cannot start %s: %s", p->name, strerror(errno));
+        log_error("up.start", "cannot start %s: %s", p->name, strerror(errno));
     } else {
-        log_info("up: started %s pid=%d", p->name, (int)p->pid);
+        log_info("up.started", "%s pid=%d", p->name, (int)p->pid);
     }
 }
 
@@ -113,10 +113,10 @@ static void process_ended(struct process *p, int status)
     if (now - p->started >= STEADY)
         p->pause = PAUSE_LEAST;
     if (WIFSIGNALED(status))
-        log_warn("up: %s was ended by signal %d (%s), again in %d ms", p->name, WTERMSIG(status),
-                 strsignal(WTERMSIG(status)), p->pause);
+        log_warn("up.ended", "%s was ended by signal %d (%s), again in %d ms", p->name,
+                 WTERMSIG(status), strsignal(WTERMSIG(status)), p->pause);
     else
-        log_warn("up: %s ended with status %d, again in %d ms; see %s", p->name,
+        log_warn("up.ended", "%s ended with status %d, again in %d ms; see %s", p->name,
                  WEXITSTATUS(status), p->pause, p->log);
     p->pid = 0;
     p->again = now + p->pause;
@@ -274,13 +274,13 @@ static void serve(struct up *up)
     }
     pids_write(up);
     if (!stopping)
-        log_info("up: %d processes run in %s; Ctrl-C or SIGTERM stops them", up->n,
+        log_info("up.ready", "%d processes run in %s; Ctrl-C or SIGTERM stops them", up->n,
                  up->settings.dir);
     while (!stopping) {
         look_after(up);
         sleep_ms(50);
     }
-    log_info("up: stopping");
+    log_info("up.stopping", "ending what was started");
     for (int i = 0; i < up->n; i++)
         pids[i] = up->processes[up->n - 1 - i].pid;
     child_stop_all(pids, up->n);

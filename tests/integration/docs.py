@@ -32,7 +32,7 @@ def settings():
 
 def the_manual_pages_are_complete_and_without_a_warning():
     pages = glob.glob(os.path.join(BUILD, "docs", "*.[1-9]"))
-    assert len(pages) == 8, pages
+    assert len(pages) == 9, pages
     if not shutil.which("groff"):
         raise Skip("groff is not here")
     for page in pages:
@@ -44,6 +44,29 @@ def the_manual_pages_are_complete_and_without_a_warning():
             text = re.sub("\b.", "", done.stdout)  # bold is struck twice
             for section, key in settings():
                 assert f"[{section}]" in text and f"{key} = " in text, (section, key)
+
+
+def logged():
+    """(level, id) of every line that a program may log."""
+    found = set()
+    for path in glob.glob(os.path.join(SOURCE, "*", "**", "*.c"), recursive=True):
+        if os.path.relpath(path, SOURCE).split(os.sep)[0] in ("lib", "broker", "workers", "adapters"):
+            with open(path) as f:
+                found |= set(re.findall(r'\blog_(error|warn|info|debug)\(\s*"([^"]*)"', f.read()))
+    return found
+
+
+def every_message_has_an_id_that_its_page_explains():
+    with open(os.path.join(SOURCE, "docs", "chancery-messages.7.scd")) as f:
+        page = f.read().split("# ENVIRONMENT")[0]
+    found = logged()
+    assert len(found) > 50 and all(re.fullmatch(r"[a-z]+\.[a-z-]+", name) for _, name in found), found
+    explained = re.findall(r"\*([a-z]+\.[a-z-]+)\*", page)
+    assert len(explained) == len(set(explained)), explained
+    assert set(explained) == {name for _, name in found}, set(explained) ^ {name for _, name in found}
+    waiting = page[:page.index("# TO KNOW OF")]
+    for level, name in found:
+        assert level != "error" or f"*{name}*" in waiting, name
 
 
 def the_example_names_every_setting_and_no_other():
@@ -85,6 +108,6 @@ def every_program_takes_the_example():
 
 
 if __name__ == "__main__":
-    run([the_manual_pages_are_complete_and_without_a_warning,
+    run([the_manual_pages_are_complete_and_without_a_warning, every_message_has_an_id_that_its_page_explains,
          the_example_names_every_setting_and_no_other,
          every_program_takes_the_example])
