@@ -30,7 +30,6 @@ struct upload {
     struct hash part;
     uint64_t size, got;
     int fd, err;
-    bool known; /* it was stored before */
     int64_t touched;
     parts_stored *done;
     void *arg;
@@ -52,7 +51,7 @@ struct parts {
     struct waiting *waiting;
     unsigned working; /* in the thread pool */
     uint64_t number;  /* of the next upload's file */
-    uint64_t stored;  /* bytes in all */
+    uint64_t stored;  /* bytes in all; what is put again counts again until it is counted anew */
     bool closed;
 };
 
@@ -357,7 +356,6 @@ static void upload_store(uv_work_t *work)
         u->err = hash_fd(u->fd, &hash, &size);
     if (u->err == 0 && (size != u->size || !hash_equal(&hash, &u->part)))
         u->err = ERR_PART;
-    u->known = u->err == 0 && access(u->place, F_OK) == 0;
     if (u->err == 0 && rename(u->file, u->place) != 0)
         u->err = err_of_errno(errno);
     if (u->err == 0)
@@ -384,7 +382,7 @@ static void upload_stored(uv_work_t *work, int status)
         if (err == 0) {
             parts_referenced(p, u->seat, &u->part); /* counted once a seat */
             waiting_add(p, u);
-            p->stored += u->known ? 0 : u->size;
+            p->stored += u->size;
         }
         u->done(u->arg, err);
     }
@@ -507,7 +505,8 @@ static void expire(struct parts *p, int dir, const char *name, const struct stat
 
     if (stored < x->before && hex_decode(part.bytes, HASH_SIZE, name) &&
         !x->referenced(x->arg, &part) && unlinkat(dir, name, 0) == 0)
-        p->stored -= (uint64_t)st->st_size;
+        return;
+    p->stored += (uint64_t)st->st_size;
 }
 
 void parts_expire(struct parts *p, int64_t before,
@@ -523,5 +522,6 @@ void parts_expire(struct parts *p, int64_t before,
             waiting_drop(at);
         else
             at = &(*at)->next;
+    p->stored = 0;
     each_stored(p, expire, &(struct expiring){before, referenced, arg});
 }

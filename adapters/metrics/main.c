@@ -88,7 +88,7 @@ static void on_status(void *arg, int err, const char *text, const void *status, 
         m->st = st;
         m->answered = time_now();
     } else {
-        log_warn("metrics.no-status", "the broker tells no status code=%s: %s",
+        log_warn("metrics.status", "the broker does not tell its status code=%s: %s",
                  err_code(err ? err : ERR_MALFORMED), text);
     }
     answer_all(m, st != NULL);

@@ -158,7 +158,12 @@ static int client_open(struct session *s, const char *keep_dir)
     }
     if (rc == 0)
         return DONE;
-    complain("%s", why);
+    if (rc == ERR_OWNED)
+        complain("another command publishes as %s; wait until it ends, or act as another seat"
+                 " (--seat)",
+                 s->settings.seat);
+    else
+        complain("%s", why);
     s->client = NULL;
     return FAILED;
 }

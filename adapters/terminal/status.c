@@ -12,7 +12,7 @@
 #include "lib/err.h"
 #include "lib/json.h"
 
-static const int64_t answer_for = INT64_C(30) * 1000000, glance = INT64_C(2) * 1000000,
+static const int64_t answer_for = INT64_C(30) * 1000000, glance = INT64_C(1500000),
                      WEEK = INT64_C(7) * 24 * 3600 * 1000000;
 
 /* ---- from the broker ---- */
