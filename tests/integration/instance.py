@@ -145,7 +145,7 @@ class Instance(Commands):
 
     def up(self):
         log = open(os.path.join(self.root, "up.log"), "ab")
-        self.up_process = spawn(tool("chancery"), "up", "--dir", self.dir, stdout=log, stderr=log,
+        self.up_process = spawn(self.program, "up", "--dir", self.dir, stdout=log, stderr=log,
                                 start_new_session=True)
         log.close()
         wait_for("the instance answers", self.ready)
