@@ -4,6 +4,7 @@
 The history checker and `log verify` are the judges: nothing acknowledged is lost, twice, altered or out of order, nothing
 refused is in the log, and the log proves itself."""
 import base64
+import contextlib
 import importlib.util
 import json
 import os
@@ -108,9 +109,11 @@ def b64(digits):
 
 
 class Load:
-    """Two publishers and a reader of one stream, until `end`. Each fills its window every 50 ms."""
+    """Two publishers and a reader of one stream, until `end`. Each fills its window every 50 ms; `place` is where a seat's
+    process starts."""
 
-    def __init__(self, i, stream="embargo.in", seats=("pat", "quinn", "reader")):
+    def __init__(self, i, stream="embargo.in", seats=("pat", "quinn", "reader"),
+                 place=lambda seat: contextlib.nullcontext()):
         self.i, self.stream = i, stream
         for seat in seats:
             admit(i, seat)
@@ -118,9 +121,18 @@ class Load:
         self.histories = [os.path.join(folder, seat) for seat in seats]
         self.acks = [Counter(path, "ack") for path in self.histories[:-1]]
         self.received = Counter(self.histories[-1], "recv")
-        self.publishers = [spawn(tool("load"), "publish", i.conf, seat, stream, "0", "4", path, "50")
+        self.place = place
+        self.publishers = [self.start(seat, "publish", i.conf, seat, stream, "0", "4", path, "50")
                            for seat, path in zip(seats[:-1], self.histories)]
-        self.reader = spawn(tool("load"), "read", i.conf, seats[-1], stream, "0", self.histories[-1])
+        self.reader = self.start(seats[-1], "read", i.conf, seats[-1], stream, "0", self.histories[-1])
+
+    def log(self, seat):
+        """What its process says of itself."""
+        return os.path.join(os.path.dirname(self.histories[0]), seat + ".log")
+
+    def start(self, seat, *arguments):
+        with self.place(seat), open(self.log(seat), "wb") as log:
+            return spawn(tool("load"), *arguments, stderr=log)
 
     def acknowledged(self):
         return sum(counter.count() for counter in self.acks)

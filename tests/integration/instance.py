@@ -198,6 +198,12 @@ class Instance(Commands):
         return target
 
 
+class Released(Instance):
+    """Of the programs as they are released: for what is killed very often, or measured."""
+
+    program = plain("chancery")
+
+
 class Terminal:
     """A pseudo-terminal: give `child` to a process, and see what it shows there."""
 
