@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What a disk is failed under, or a power cut replayed for, thousands of times: the programs once
-# more as they are released, without sanitizers, in plain/.
+# What a disk is failed under, or a power cut replayed for, thousands of times, and whose memory is
+# measured: the programs once more as they are released, without sanitizers, in plain/.
 set(PLAIN_DIR ${CMAKE_BINARY_DIR}/bin)
 if(CHANCERY_SANITIZE)
   set(PLAIN_DIR ${CMAKE_BINARY_DIR}/plain)
@@ -22,8 +22,8 @@ function(plain_library library)
   target_compile_options(plain_${library} PUBLIC -O2 -fno-sanitize=all)
   target_link_options(plain_${library} PUBLIC -fno-sanitize=all -Wl,--as-needed)
   target_link_libraries(plain_${library} PUBLIC PkgConfig::UV PkgConfig::ZMQ PkgConfig::LMDB
-    PkgConfig::PROTOBUF_C PkgConfig::SODIUM PkgConfig::CRYPTO PkgConfig::UTF8PROC PkgConfig::JANSSON PkgConfig::ARCHIVE PkgConfig::CURL
-    Threads::Threads lzma ${INIH})
+    PkgConfig::PROTOBUF_C PkgConfig::SODIUM PkgConfig::CRYPTO PkgConfig::UTF8PROC PkgConfig::JANSSON PkgConfig::ARCHIVE
+    PkgConfig::EXPAT PkgConfig::CURL PkgConfig::SECCOMP Threads::Threads lzma ${INIH})
 endfunction()
 
 # chancery_plain(PROGRAM LIBRARY...): all that it is linked of, the highest layer first.

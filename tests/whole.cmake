@@ -14,6 +14,15 @@ chancery_plain(chancery adapter_terminal lib_worker lib_client lib_zsock lib_not
 chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_notify lib_base proto_core)
 chancery_plain(chancery-init broker_log lib_base proto_core)
 chancery_plain(chancery-log broker_backup broker_log lib_base proto_core)
+chancery_plain(chancery-embargo worker_embargo lib_worker lib_client lib_zsock lib_notify lib_base
+  proto_embargo proto_sanctions proto_core)
+chancery_plain(chancery-audit worker_embargo lib_worker lib_client lib_zsock lib_notify lib_base
+  proto_embargo proto_sanctions proto_core)
+chancery_plain(chancery-sanctions adapter_sanctions lib_worker lib_client lib_zsock lib_notify lib_base
+  proto_sanctions proto_core)
+chancery_plain(chancery-list-parse adapter_sanctions list_sandbox lib_base proto_sanctions proto_core)
+chancery_plain(chancery-alert adapter_alert lib_worker lib_client lib_zsock lib_notify lib_base
+  proto_embargo proto_alert proto_sanctions proto_core)
 chancery_plain(acked broker_log lib_base proto_core)
 chancery_plain(load lib_client lib_zsock lib_base proto_core)
 
@@ -32,10 +41,14 @@ chancery_integration(whole 900)
 chancery_integration(kill 5400)
 chancery_integration(worker 900)
 chancery_integration(readme 600)
-chancery_integration(fault 900)
-chancery_integration(power 900)
+chancery_integration(fault 14400)
+chancery_integration(power 5400)
 chancery_integration(disk 900)
 chancery_integration(drill 600)
+chancery_integration(pause 3600)
+chancery_integration(net 3600)
+chancery_integration(combine 3600)
+chancery_integration(soak 9000)
 chancery_integration(clock 600)
 chancery_integration(notify 600)
 chancery_integration(docs 300)

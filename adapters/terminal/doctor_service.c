@@ -124,14 +124,6 @@ static void tell_backlog(struct doctor *d)
     }
 }
 
-static bool offered(const Core__Status *st, const char *service)
-{
-    for (size_t i = 0; i < st->n_seats; i++)
-        if (strstr(st->seats[i]->services, service))
-            return true;
-    return false;
-}
-
 static void tell_failures(struct doctor *d)
 {
     struct failures failures = {0};
@@ -155,7 +147,7 @@ void doctor_workers(struct doctor *d)
     char *seat = doctor_stated(d, "[embargo] seat");
     size_t before = d->report.n;
 
-    if (seat && !offered(d->status, "embargo"))
+    if (seat && !status_offers(d->status, "embargo"))
         doctor_find(d, HEALTH_FAIL, "start it, and look at what it logs",
                     "no worker offers the service embargo");
     tell_failures(d);
@@ -171,7 +163,7 @@ void doctor_lists(struct doctor *d)
     const void *answer = NULL;
     size_t before = d->report.n;
 
-    if (!offered(d->status, "embargo"))
+    if (!status_offers(d->status, "embargo"))
         return;
     if (session_ask(&d->session, "embargo", &question.base, &embargo__list_statuses__descriptor,
                     &answer) != DONE) {

@@ -146,7 +146,7 @@ static void fares_clear(struct fares *f)
     json_decref(f->processes);
 }
 
-static bool offered(const Core__Status *st, const char *service)
+bool status_offers(const Core__Status *st, const char *service)
 {
     for (size_t i = 0; i < st->n_seats; i++)
         if (strstr(st->seats[i]->services, service))
@@ -177,7 +177,7 @@ static void show_text(struct session *s, const struct fares *f)
     processes_show(f->processes);
     failures_show(&f->failures);
     undelivered_show(&f->undelivered);
-    if (offered(f->st, "embargo"))
+    if (status_offers(f->st, "embargo"))
         show_lists(s, NULL);
     else
         puts("embargo         no worker offers this service now");
@@ -201,7 +201,7 @@ static void show_object(struct session *s, const struct fares *f)
                   f->processes, "failed", failures_json(&f->failures), "alerts",
                   undelivered_json(&f->undelivered), "forecast", forecast_json(f->st));
 
-    if (offered(f->st, "embargo"))
+    if (status_offers(f->st, "embargo"))
         show_lists(s, object);
     show_json(object);
 }

@@ -10,3 +10,5 @@
 int status_fetch(struct session *s, const Core__Status **out);
 /* The table of seats; `workers`: of those alone that offer a service. */
 void status_seats(const Core__Status *st, bool workers);
+/* Somebody offers the service. */
+bool status_offers(const Core__Status *st, const char *service);

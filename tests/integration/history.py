@@ -4,6 +4,7 @@
 The history checker and `log verify` are the judges: nothing acknowledged is lost, twice, altered or out of order, nothing
 refused is in the log, and the log proves itself."""
 import base64
+import contextlib
 import importlib.util
 import json
 import os
@@ -39,6 +40,11 @@ class Counter:
     def __init__(self, path, ev):
         self.path, self.marker, self.at, self.n = path, f'{{"ev":"{ev}"'.encode(), 0, 0
 
+    def skip(self):
+        """What is there does not count."""
+        self.count()
+        self.n = 0
+
     def count(self):
         if os.path.exists(self.path):
             with open(self.path, "rb") as f:
@@ -67,13 +73,14 @@ def logged(dir, streams):
                    "pub": e["seat"], "h": e["payloadHash"]}
 
 
-def judge(dir, histories, *streams, drained=False):
+def judge(dir, histories, *streams, drained=False, others=()):
     """Fails with what is wrong. Positions of some streams have gaps that are other streams' events: they are numbered
-    anew; one that was acknowledged and is not there stands for itself."""
+    anew; one that was acknowledged and is not there stands for itself. Seats that are `others` wrote no history."""
     check = checker()
     log = list(logged(dir, streams))
     numbers = {e["seq"]: n for n, e in enumerate(log, 1)}
-    events = [line for path in histories for line in lines(path)] + log
+    said = [{**e, "ev": "send", "t": 0, "n": e["seq"]} for e in log if e["pub"] in others]
+    events = [line for path in histories for line in lines(path)] + said + log
     for e in events:
         if "seq" in e:
             e["seq"] = numbers.get(e["seq"], -e["seq"])
@@ -108,9 +115,11 @@ def b64(digits):
 
 
 class Load:
-    """Two publishers and a reader of one stream, until `end`. Each fills its window every 50 ms."""
+    """Two publishers and a reader of one stream, until `end`. Each fills its window every 50 ms; `place` is where a seat's
+    process starts."""
 
-    def __init__(self, i, stream="embargo.in", seats=("pat", "quinn", "reader")):
+    def __init__(self, i, stream="embargo.in", seats=("pat", "quinn", "reader"),
+                 place=lambda seat: contextlib.nullcontext()):
         self.i, self.stream = i, stream
         for seat in seats:
             admit(i, seat)
@@ -118,9 +127,18 @@ class Load:
         self.histories = [os.path.join(folder, seat) for seat in seats]
         self.acks = [Counter(path, "ack") for path in self.histories[:-1]]
         self.received = Counter(self.histories[-1], "recv")
-        self.publishers = [spawn(tool("load"), "publish", i.conf, seat, stream, "0", "4", path, "50")
+        self.place = place
+        self.publishers = [self.start(seat, "publish", i.conf, seat, stream, "0", "4", path, "50")
                            for seat, path in zip(seats[:-1], self.histories)]
-        self.reader = spawn(tool("load"), "read", i.conf, seats[-1], stream, "0", self.histories[-1])
+        self.reader = self.start(seats[-1], "read", i.conf, seats[-1], stream, "0", self.histories[-1])
+
+    def log(self, seat):
+        """What its process says of itself."""
+        return os.path.join(os.path.dirname(self.histories[0]), seat + ".log")
+
+    def start(self, seat, *arguments):
+        with self.place(seat), open(self.log(seat), "wb") as log:
+            return spawn(tool("load"), *arguments, stderr=log)
 
     def acknowledged(self):
         return sum(counter.count() for counter in self.acks)

@@ -162,7 +162,7 @@ class Instance(Commands):
 
     def up(self):
         log = open(os.path.join(self.root, "up.log"), "ab")
-        self.up_process = spawn(tool("chancery"), "up", "--dir", self.dir, stdout=log, stderr=log,
+        self.up_process = spawn(self.program, "up", "--dir", self.dir, stdout=log, stderr=log,
                                 start_new_session=True)
         log.close()
         wait_for("the instance answers", self.ready)
@@ -213,6 +213,12 @@ class Instance(Commands):
         target = os.path.join(scratch(), "copy")
         shutil.copytree(self.dir, target, ignore=shutil.ignore_patterns("*.sock"))
         return target
+
+
+class Released(Instance):
+    """Of the programs as they are released: for what is killed very often, or measured."""
+
+    program = plain("chancery")
 
 
 class Terminal:

@@ -6,8 +6,10 @@
  *       a directory PARTS every fourth event names a part of its own, made there and put first
  *   load keep ...
  *       the same, and keeps its receipts in DIR/keep/SEAT
- *   load read CONF SEAT STREAM COUNT HISTORY
- *       reads STREAM until it has seen COUNT events
+ *   load read CONF SEAT STREAM COUNT HISTORY [PAUSE]
+ *       reads STREAM until it has seen COUNT events; holds each of them for PAUSE ms
+ *   load skim CONF SEAT STREAM EVERY HISTORY
+ *       reads STREAM, cancels after EVERY events and reads on from there, until SIGTERM
  *
  * COUNT 0: until SIGTERM; what is under way is still finished.  Lines: {"ev":"send"|"ack"|"nack"|
  * "recv", ...} with CLOCK_MONOTONIC nanoseconds.  Requests are RetryInput of an input that never
@@ -35,9 +37,10 @@ struct load {
     uv_timer_t pause;
     uv_signal_t terminate;
     struct chancery *client;
+    struct chancery_reading *current;
     FILE *history;
     const char *seat, *stream, *parts;
-    uint64_t count, window, wait, begun, sent, done;
+    uint64_t count, window, wait, every, begun, sent, done;
     bool reading, keeping, closed;
 };
 
@@ -193,9 +196,17 @@ static void begin_more(struct load *l)
 
 /* ---- reading ---- */
 
-static int on_record(void *arg, const struct chancery_record *record)
+static void read_from(struct load *l, uint64_t from);
+
+static void on_held(uv_timer_t *timer)
 {
-    struct load *l = arg;
+    struct load *l = timer->data;
+
+    chancery_read_more(l->current);
+}
+
+static void note_record(struct load *l, const struct chancery_record *record)
+{
     struct arena *arena = arena_new(1024 * 1024);
     struct event event;
     char where[128], id[37], hex[65];
@@ -210,22 +221,45 @@ static int on_record(void *arg, const struct chancery_record *record)
         fflush(l->history);
     }
     arena_free(arena);
-    if (++l->done == l->count)
+}
+
+static int on_record(void *arg, const struct chancery_record *record)
+{
+    struct load *l = arg;
+
+    note_record(l, record);
+    if (++l->done == l->count) {
         end(l);
+    } else if (l->every && l->done % l->every == 0) {
+        chancery_read_cancel(l->current);
+        read_from(l, record->position + 1);
+    } else if (l->wait) {
+        uv_timer_start(&l->pause, on_held, l->wait, 0);
+        return 0;
+    }
     return 1;
+}
+
+static void read_from(struct load *l, uint64_t from)
+{
+    const char *streams[] = {l->stream, NULL};
+    struct chancery_read_options options = {
+        .from = from, .streams = streams, .record = on_record, .arg = l};
+
+    if (chancery_read(l->client, &options, &l->current) != 0) {
+        fputs("load: cannot read\n", stderr);
+        exit(EXIT_FAILURE);
+    }
 }
 
 static void on_session(void *arg, const struct chancery_session *session)
 {
     struct load *l = arg;
-    const char *streams[] = {l->stream, NULL};
-    struct chancery_read_options options = {.streams = streams, .record = on_record, .arg = l};
-    struct chancery_reading *reading;
 
     if (session->number > 1)
         return;
     if (l->reading)
-        chancery_read(l->client, &options, &reading);
+        read_from(l, 1);
     else
         begin_more(l);
 }
@@ -272,19 +306,23 @@ int main(int argc, char **argv)
     struct load l = {0};
     struct buf why = {0};
 
-    l.reading = argc > 1 && strcmp(argv[1], "read") == 0;
+    bool skimming = argc > 1 && strcmp(argv[1], "skim") == 0;
+    l.reading = skimming || (argc > 1 && strcmp(argv[1], "read") == 0);
     l.keeping = argc > 1 && strcmp(argv[1], "keep") == 0;
-    if (l.reading ? argc != 7 : argc < 8 || argc > 10) {
+    if (l.reading ? argc != 7 && (skimming || argc != 8) : argc < 8 || argc > 10) {
         fputs("usage: load publish|keep CONF SEAT STREAM COUNT WINDOW HISTORY [PAUSE [PARTS]]\n"
-              "       load read CONF SEAT STREAM COUNT HISTORY\n",
+              "       load read CONF SEAT STREAM COUNT HISTORY [PAUSE]\n"
+              "       load skim CONF SEAT STREAM EVERY HISTORY\n",
               stderr);
         return 2;
     }
     l.seat = argv[3];
     l.stream = argv[4];
-    l.count = strtoull(argv[5], NULL, 10);
+    l.count = skimming ? 0 : strtoull(argv[5], NULL, 10);
+    l.every = skimming ? strtoull(argv[5], NULL, 10) : 0;
     l.window = l.reading ? 0 : strtoull(argv[6], NULL, 10);
-    l.wait = argc > 8 ? strtoull(argv[8], NULL, 10) : 0;
+    if (argc > (l.reading ? 7 : 8))
+        l.wait = strtoull(argv[l.reading ? 7 : 8], NULL, 10);
     l.parts = argc > 9 ? argv[9] : NULL;
     l.history = fopen(argv[l.reading ? 6 : 7], "a");
     if (!l.history || settings_read(&l.settings, argv[2], "terminal", none, NULL, NULL, &why)) {

@@ -17,7 +17,7 @@
 #include "lib/settings.h"
 #include "tests/support/test.h"
 
-enum { LIMIT = 60000 /* ms */, EVENTS = 400 };
+enum { LIMIT = 60000 /* ms */, STILL = 12000, EVENTS = 400 };
 
 struct world {
     uv_loop_t loop;
@@ -276,6 +276,43 @@ static void a_broker_killed_again_and_again_loses_and_repeats_nothing(void **unu
         turn(w);
     assert_in_order(w, EVENTS);
     client_free(w, c);
+    world_free(w);
+}
+
+/* The publisher's loop turns, the reader's does not: more messages come than a socket takes by
+ * default, and its connection's heartbeats go unanswered for longer than anybody waits. */
+static void a_loop_that_stands_still_gets_all_when_it_goes_on(void **unused)
+{
+    struct world *w = world_new(), other = {.settings = w->settings};
+    struct chancery *reader = client_new(w, "officer");
+
+    (void)unused;
+    strcpy(other.dir, w->dir);
+    uv_loop_init(&other.loop);
+    uv_timer_init(&other.loop, &other.limit);
+    other.limit.data = &other;
+    struct chancery *publisher = client_new(&other, "officer");
+    read_all(w, reader, NULL);
+    publish_part(&other, publisher, 0, NULL);
+    until_recorded(&other, 1);
+    while (w->read < 1)
+        turn(w);
+    for (uint64_t i = 1; i < EVENTS; i++) {
+        publish_part(&other, publisher, i, NULL);
+        until_recorded(&other, i + 1);
+    }
+    uv_timer_start(&other.limit, on_limit, STILL, 0);
+    while (!other.late)
+        uv_run(&other.loop, UV_RUN_ONCE);
+    while (w->read < EVENTS)
+        turn(w);
+    assert_in_order(w, EVENTS);
+    other.late = false;
+    client_free(&other, publisher);
+    uv_close((uv_handle_t *)&other.limit, NULL);
+    uv_run(&other.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&other.loop), 0);
+    client_free(w, reader);
     world_free(w);
 }
 
@@ -658,6 +695,7 @@ int main(void)
         cmocka_unit_test(what_is_published_is_read_in_order),
         cmocka_unit_test(a_held_reading_comes_to_the_end_too),
         cmocka_unit_test(a_broker_killed_again_and_again_loses_and_repeats_nothing),
+        cmocka_unit_test(a_loop_that_stands_still_gets_all_when_it_goes_on),
         cmocka_unit_test(two_processes_of_a_seat_get_all_their_events_recorded),
         cmocka_unit_test(what_no_rule_allows_is_refused),
         cmocka_unit_test(each_event_recorded_has_its_receipt),
