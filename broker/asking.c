@@ -5,6 +5,8 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 
+enum { BUCKETS = 1024 };
+
 struct offer {
     struct offer *next;
     char *service;
@@ -12,9 +14,10 @@ struct offer {
 };
 
 struct question {
-    struct question *next;
-    uint64_t token, ref;     /* the answerer's number for it, and the asker's */
-    struct peer *asker, *at; /* `at` NULL: nobody takes it yet */
+    struct question *next, **link; /* by age */
+    struct question *same;         /* in its bucket */
+    uint64_t token, ref;           /* the answerer's number for it, and the asker's */
+    struct peer *asker, *at;       /* `at` NULL: nobody takes it yet */
     char *service, *type;
     struct buf frame; /* the packed Question, for another one */
     int64_t deadline;
@@ -23,8 +26,10 @@ struct question {
 struct asking {
     const struct registry *registry;
     struct offer *offers; /* the one whose turn it is comes first */
-    struct question *questions;
-    uint64_t tokens;
+    struct question *questions, **end;
+    struct question *buckets[BUCKETS]; /* by token */
+    size_t waiting;                    /* questions that nobody takes yet */
+    struct asking_totals totals;
 };
 
 struct asking *asking_new(const struct registry *registry)
@@ -32,16 +37,37 @@ struct asking *asking_new(const struct registry *registry)
     struct asking *a = mem_new(sizeof *a);
 
     a->registry = registry;
+    a->end = &a->questions;
     return a;
+}
+
+static void question_add(struct asking *a, struct question *q)
+{
+    struct question **bucket = &a->buckets[q->token % BUCKETS];
+
+    q->link = a->end;
+    *a->end = q;
+    a->end = &q->next;
+    q->same = *bucket;
+    *bucket = q;
+    q->asker->use->asks++;
+    a->waiting++;
 }
 
 static void question_free(struct asking *a, struct question *q)
 {
-    struct question **at = &a->questions;
+    struct question **at = &a->buckets[q->token % BUCKETS];
 
     while (*at != q)
-        at = &(*at)->next;
-    *at = q->next;
+        at = &(*at)->same;
+    *at = q->same;
+    *q->link = q->next;
+    if (q->next)
+        q->next->link = q->link;
+    else
+        a->end = q->link;
+    if (!q->at)
+        a->waiting--;
     q->asker->use->asks--;
     buf_free(&q->frame);
     mem_free(q->service);
@@ -152,12 +178,12 @@ static int hand_to(const struct question *q, struct peer *p)
 
 static bool may_answer(const struct asking *a, const struct offer *o, const struct question *q)
 {
-    return !o->by->gone && strcmp(o->service, q->service) == 0 &&
+    return !o->by->gone && !o->by->retry && strcmp(o->service, q->service) == 0 &&
            access_allows(a->registry, o->by->key->seat, CORE__VERB__VERB_OFFER, q->service,
                          q->type);
 }
 
-/* To the first in the row that takes it; it then stands last. */
+/* A question that waits, to the first in the row that takes it; it then stands last. */
 static void hand(struct asking *a, struct question *q)
 {
     for (struct offer **at = &a->offers; *at; at = &(*at)->next) {
@@ -165,11 +191,11 @@ static void hand(struct asking *a, struct question *q)
         if (!may_answer(a, o, q) || hand_to(q, o->by) != 0)
             continue;
         q->at = o->by;
+        a->waiting--;
         *at = o->next;
         offer_last(a, o);
         return;
     }
-    q->at = NULL;
 }
 
 static void pack(struct question *q, const Core__Ask *ask)
@@ -221,15 +247,13 @@ int asking_ask(struct asking *a, struct peer *p, uint64_t ref, const Core__Ask *
     if (rc)
         return rc;
     struct question *q = mem_new(sizeof *q);
-    q->token = ++a->tokens;
+    q->token = ++a->totals.asked;
     q->ref = ref;
     q->asker = p;
     q->service = mem_str(ask->service);
     q->type = mem_str(ask->type);
     q->deadline = now + (int64_t)ask->patience_ms * 1000;
-    q->next = a->questions;
-    a->questions = q;
-    p->use->asks++;
+    question_add(a, q);
     pack(q, ask);
     hand(a, q);
     return 0;
@@ -239,11 +263,11 @@ int asking_ask(struct asking *a, struct peer *p, uint64_t ref, const Core__Ask *
 
 static struct question *find(struct asking *a, uint64_t token, const struct peer *at)
 {
-    struct question *q = a->questions;
+    struct question *q = a->buckets[token % BUCKETS];
 
-    while (q && (q->token != token || q->at != at))
-        q = q->next;
-    return q;
+    while (q && q->token != token)
+        q = q->same;
+    return q && q->at == at ? q : NULL;
 }
 
 static int check_answer(const struct asking *a, const struct question *q,
@@ -272,6 +296,7 @@ void asking_answer(struct asking *a, struct peer *p, uint64_t token, Core__Answe
         return;
     why.stream = q->service;
     why.type = q->type;
+    a->totals.answered++;
     if (check_answer(a, q, answer, &why)) {
         peer_refuse(q->asker, q->ref, &why, log_now);
     } else {
@@ -307,7 +332,7 @@ void asking_tick(struct asking *a, int64_t now, int64_t log_now)
 
 void asking_go_on(struct asking *a)
 {
-    for (struct question *q = a->questions; q; q = q->next)
+    for (struct question *q = a->questions; q && a->waiting; q = q->next)
         if (!q->at)
             hand(a, q);
 }
@@ -325,11 +350,30 @@ void asking_left(struct asking *a, struct peer *p)
     }
     for (struct question *q = a->questions, *next; q; q = next) {
         next = q->next;
-        if (q->asker == p)
+        if (q->asker == p) {
             question_free(a, q);
-        else if (q->at == p)
-            hand(a, q);
+            continue;
+        }
+        if (q->at != p)
+            continue;
+        q->at = NULL;
+        a->waiting++;
     }
+    asking_go_on(a);
+}
+
+unsigned asking_at(const struct asking *a, const struct seat_use *use)
+{
+    unsigned n = 0;
+
+    for (const struct question *q = a->questions; q; q = q->next)
+        n += q->at && q->at->use == use;
+    return n;
+}
+
+const struct asking_totals *asking_totals(const struct asking *a)
+{
+    return &a->totals;
 }
 
 void asking_services(const struct asking *a, const struct seat_use *use, struct buf *out)

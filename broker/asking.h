@@ -28,9 +28,17 @@ void asking_answer(struct asking *a, struct peer *p, uint64_t token, Core__Answe
 
 /* Refuses what waited too long. */
 void asking_tick(struct asking *a, int64_t now, int64_t log_now);
-/* Hands over what waited for an offer. */
+/* Hands over what waited: somebody offers, or takes messages again. */
 void asking_go_on(struct asking *a);
 /* The peer's offers and questions end. */
 void asking_left(struct asking *a, struct peer *p);
+/* How many questions the seat's sessions have at hand. */
+unsigned asking_at(const struct asking *a, const struct seat_use *use);
+
+struct asking_totals {
+    uint64_t asked, answered; /* questions taken, and answered by who offers the service */
+};
+const struct asking_totals *asking_totals(const struct asking *a); /* lent */
+
 /* The services that sessions of the seat offer, separated by blanks. */
 void asking_services(const struct asking *a, const struct seat_use *use, struct buf *out);

@@ -115,7 +115,8 @@ void audit_refusals(const struct audit *a, struct refusals *r, int64_t now)
         return;
     int rc = publish_stands(a->publishing, a->key->seat, STREAM, &seat_seq, &previous);
     if (rc) {
-        log_warn("audit: where the broker's seat stands cannot be read code=%s", err_code(rc));
+        log_warn("broker.counts", "where the broker's seat stands cannot be read code=%s",
+                 err_code(rc));
         return;
     }
     for (size_t i = 0; i < n; i++) {

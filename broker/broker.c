@@ -50,12 +50,13 @@ static void look_at_disk(struct broker *b)
     if (statvfs(b->settings.dir, &fs) != 0)
         return;
     b->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+    b->disk_size = (uint64_t)fs.f_blocks * fs.f_frsize;
     bool full = b->disk_free < (uint64_t)b->own.disk_reserve;
     if (full && !b->full)
-        log_error("broker: free space is below the reserve, publishing is refused free=%llu",
+        log_error("broker.full", "free space is below the reserve, publishing is refused free=%llu",
                   (unsigned long long)b->disk_free);
     else if (!full && b->full)
-        log_info("broker: there is room again free=%llu", (unsigned long long)b->disk_free);
+        log_info("broker.room", "publishing goes on free=%llu", (unsigned long long)b->disk_free);
     b->full = full;
 }
 
@@ -81,7 +82,7 @@ static void on_left(void *arg, struct peer *p)
 
     deliver_left(b->deliver, p);
     asking_left(b->asking, p);
-    log_debug("broker: session ended seat=%s", p->key->seat->name);
+    log_debug("broker.left", "session ended seat=%s", p->key->seat->name);
 }
 
 void broker_sweep(struct broker *b)
@@ -184,7 +185,7 @@ static void end_if_revoked(void *arg, struct peer *p)
 {
     (void)arg;
     if (p->key->revoked) {
-        log_info("broker: key revoked, session ended seat=%s", p->key->seat->name);
+        log_info("broker.revoked", "key revoked, session ended seat=%s", p->key->seat->name);
         peer_end(p);
     }
 }
@@ -203,7 +204,8 @@ static void on_grown(void *arg, bool registry)
 void broker_damaged(void *arg, uint64_t position)
 {
     (void)arg;
-    log_error("broker: the record is damaged: stopping; run `chancery log verify` position=%llu",
+    log_error("broker.damaged",
+              "a record is damaged, stopping; run `chancery log verify` position=%llu",
               (unsigned long long)position);
     _exit(EXIT_DOUBT);
 }
@@ -211,15 +213,16 @@ void broker_damaged(void *arg, uint64_t position)
 static void on_scrubbed(void *arg, uint64_t records, uint64_t bytes, uint64_t seconds)
 {
     (void)arg;
-    log_info("scrub: the log is sound records=%llu bytes=%llu seconds=%llu",
-             (unsigned long long)records, (unsigned long long)bytes, (unsigned long long)seconds);
+    log_info("scrub.sound", "records=%llu bytes=%llu seconds=%llu", (unsigned long long)records,
+             (unsigned long long)bytes, (unsigned long long)seconds);
 }
 
 /* Nothing more is served of a log that is not sound. */
 static void on_unsound(void *arg, uint64_t position, const char *what, const char *text)
 {
     (void)arg;
-    log_error("scrub: the log is damaged: stopping; run `chancery log verify` position=%llu "
+    log_error("scrub.damaged",
+              "the log is damaged, stopping; run `chancery log verify` position=%llu "
               "what=%s code=%s: %s",
               (unsigned long long)position, what, err_code(ERR_DAMAGED), text);
     _exit(EXIT_DOUBT);
@@ -230,14 +233,23 @@ static void on_ready(void *arg, struct peer *p)
     struct broker *b = arg;
 
     deliver_ready(b->deliver, p);
+    asking_go_on(b->asking);
 }
 
 static void on_retry(uv_timer_t *timer)
 {
-    struct broker *b = timer->data;
+    (void)timer; /* it makes the loop come round */
+}
 
-    if (!peers_retry(b->peers, peer_clock(), on_ready, b))
-        uv_timer_stop(timer);
+/* Just after the loop slept: who was slow is tried again. */
+static void on_check(uv_check_t *check)
+{
+    struct broker *b = check->data;
+
+    if (peers_retry(b->peers, peer_clock(), on_ready, b))
+        return;
+    if (uv_is_active((uv_handle_t *)&b->retry))
+        uv_timer_stop(&b->retry);
 }
 
 static bool is_referenced(void *arg, const struct hash *part)
@@ -287,7 +299,7 @@ static void on_tick(uv_timer_t *timer)
 
 static void close_all(struct broker *b);
 
-/* Just before the loop sleeps: those who are gone leave, and who is slow is tried again. */
+/* Just before the loop sleeps: those who are gone leave. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct broker *b = prepare->data;
@@ -368,9 +380,11 @@ static void start_handles(struct broker *b)
     uv_timer_init(b->loop, &b->tick);
     uv_timer_init(b->loop, &b->retry);
     uv_prepare_init(b->loop, &b->prepare);
-    b->tick.data = b->retry.data = b->prepare.data = b;
+    uv_check_init(b->loop, &b->check);
+    b->tick.data = b->retry.data = b->prepare.data = b->check.data = b;
     uv_timer_start(&b->tick, on_tick, TICK, TICK);
     uv_prepare_start(&b->prepare, on_prepare);
+    uv_check_start(&b->check, on_check);
     watchdog_start(&b->watchdog, b->loop, status_watchdog, b);
 }
 
@@ -403,11 +417,10 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
     }
     if (rc == 0) {
         start_scrub(b);
-        b->refusals.total = 0; /* the self-test's stranger */
-        refusals_clear(&b->refusals);
+        refusals_free(&b->refusals); /* the self-test's stranger */
         zsock_pause(b->socket, 0);
         status_ready(b);
-        log_info("broker: ready log=%s head=%llu endpoint=%s seat=%s", b->log,
+        log_info("broker.ready", "log=%s head=%llu endpoint=%s seat=%s", b->log,
                  (unsigned long long)journal_head(b->journal), b->own.listen, b->seat);
     } else if (b->prepare.data) {
         b->stopping = true; /* the loop closes what was opened */
@@ -422,7 +435,7 @@ void broker_stop(struct broker *b)
 {
     if (b->stopping)
         return;
-    log_info("broker: stopping");
+    log_info("broker.stopping", "what is under way is still recorded");
     notify_say("STOPPING=1\nSTATUS=stopping");
     record_refusals(b);
     b->stopping = true;
@@ -447,6 +460,7 @@ static void close_all(struct broker *b)
     uv_close((uv_handle_t *)&b->tick, NULL);
     uv_close((uv_handle_t *)&b->retry, NULL);
     uv_close((uv_handle_t *)&b->prepare, NULL);
+    uv_close((uv_handle_t *)&b->check, NULL);
     watchdog_stop(&b->watchdog);
 }
 
@@ -454,7 +468,7 @@ void broker_free(struct broker *b)
 {
     if (b->context)
         zmq_ctx_term(b->context);
-    refusals_clear(&b->refusals);
+    refusals_free(&b->refusals);
     journal_close(b->journal);
     registry_free(b->registry);
     signer_free(b->signer);

@@ -267,6 +267,17 @@ int checkpoint_read(const char *dir, const char *name, const uint8_t public_key[
     return err;
 }
 
+int64_t checkpoint_time(const char *dir)
+{
+    char *file = mem_printf("%s/log/checkpoint", dir);
+    struct stat st;
+    int64_t time =
+        stat(file, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000 : 0;
+
+    mem_free(file);
+    return time;
+}
+
 int checkpoint_check(struct journal *j, const struct checkpoint *c, struct buf *why)
 {
     uint64_t head = journal_head(j);

@@ -28,6 +28,8 @@ int checkpoint_write(const char *dir, const struct log_key *key, uint64_t size,
 /* The file, opened with the key: ERR_NOT_FOUND, ERR_SIGNATURE, ERR_MALFORMED, ERR_IO. */
 int checkpoint_read(const char *dir, const char *name, const uint8_t public_key[KEY_SIZE],
                     struct checkpoint *out, struct buf *note);
+/* When the file was written: microseconds UTC by the machine's clock; 0 = there is none. */
+int64_t checkpoint_time(const char *dir);
 /* Compares the journal with its checkpoint: 0, or ERR_ROLLED_BACK with a sentence in `why`. A
  * missing file with more than the founding records is rolled back too. */
 int checkpoint_check(struct journal *j, const struct checkpoint *c, struct buf *why);

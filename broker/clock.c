@@ -54,8 +54,8 @@ int64_t clock_now(struct clock *c)
 
     if (c->guard.jumped && !c->told) {
         c->told = true;
-        log_error("clock: it jumped, publishing waits; set it right, then an administrator runs "
-                  "`chancery clock accept`");
+        log_error("clock.jumped", "publishing waits; set it right, then an administrator runs "
+                                  "`chancery clock accept`");
     }
     return now;
 }
@@ -66,7 +66,7 @@ void clock_follow(struct clock *c)
 
     if (acts->ahead != c->followed.ahead) {
         guard_forward(&c->guard, acts->ahead - c->followed.ahead);
-        log_info("clock: moved forward seconds=%lld",
+        log_info("clock.moved", "seconds=%lld",
                  (long long)(acts->ahead - c->followed.ahead) / 1000000);
     }
     bool accepted = acts->accepted != c->followed.accepted;
@@ -74,7 +74,7 @@ void clock_follow(struct clock *c)
     if (accepted) {
         guard_accept(&c->guard, real_of(c), clock_of(CLOCK_BOOTTIME));
         c->told = false;
-        log_info("clock: accepted by an administrator position=%llu",
+        log_info("clock.accepted", "by an administrator position=%llu",
                  (unsigned long long)acts->accepted);
     }
 }

@@ -28,13 +28,17 @@ struct commit {
     struct batch *gathering, *flight;
     bool under_way, handed, landed, stop;
     int err;
-    uint64_t first, count;
+    uint64_t first, took; /* of `flight`: microseconds */
+    struct commit_totals totals;
 };
 
 static void append(struct commit *c)
 {
+    const uint64_t begun = uv_hrtime();
+
     c->err =
         c->flight->n ? journal_append(c->journal, c->flight->events, c->flight->n, &c->first) : 0;
+    c->took = (uv_hrtime() - begun) / 1000;
 }
 
 static void run(void *arg)
@@ -78,12 +82,22 @@ static void depart(struct commit *c)
     uv_mutex_unlock(&c->mutex);
 }
 
+static void count(struct commit_totals *t, const struct batch *b, uint64_t took)
+{
+    t->events += b->n;
+    t->bytes += b->bytes;
+    histogram_add(&t->time, took);
+    histogram_add(&t->size, b->n);
+}
+
 /* A batch that was refused takes with it what gathered behind: that may build on it. */
 static void land(struct commit *c)
 {
     struct batch *b = c->flight, *behind = c->gathering;
 
-    c->count++;
+    c->totals.batches++;
+    if (!c->err && b->n)
+        count(&c->totals, b, c->took);
     b->closing = false; /* what `done` adds gathers behind it */
     c->done(c->owner, c->err, c->first, b->args, b->n_args);
     if (c->err) {
@@ -123,6 +137,8 @@ void commit_start(struct commit **out, uv_loop_t *loop, struct journal *journal,
     c->owner = owner;
     c->gathering = mem_new(sizeof *c->gathering);
     c->flight = mem_new(sizeof *c->flight);
+    c->totals.time = histogram_of_commit_time();
+    c->totals.size = histogram_of_commit_events();
     c->done_async.data = c;
     int rc = uv_async_init(loop, &c->done_async, on_async);
     assert(rc == 0);
@@ -173,9 +189,9 @@ size_t commit_pending(const struct commit *c)
     return c->gathering->n_args + (c->under_way ? c->flight->n_args : 0);
 }
 
-uint64_t commit_count(const struct commit *c)
+const struct commit_totals *commit_totals(const struct commit *c)
 {
-    return c->count;
+    return &c->totals;
 }
 
 static void on_closed(uv_handle_t *handle)

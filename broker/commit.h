@@ -8,9 +8,16 @@
 
 #include <uv.h>
 
+#include "broker/histogram.h"
 #include "broker/journal.h"
 
 struct commit;
+
+struct commit_totals {
+    uint64_t batches;            /* done, whatever became of them, with events or without */
+    uint64_t events, bytes;      /* on disk; bytes of events and payloads */
+    struct histogram time, size; /* of a batch with events: microseconds, and how many */
+};
 
 /* On the loop, after the batch is on disk (err 0, first = position of its first event), or refused
  * as a whole (ERR_FULL), or in doubt (ERR_UNKNOWN: the process must end without answering
@@ -28,7 +35,7 @@ int commit_add(struct commit *c, const struct journal_event events[], size_t n, 
 bool commit_closed(
     const struct commit *c); /* a closing batch is under way: commit_add would say ERR_BUSY */
 size_t commit_pending(const struct commit *c); /* events gathered or in flight */
-uint64_t commit_count(const struct commit *c); /* batches done */
+const struct commit_totals *commit_totals(const struct commit *c); /* lent; the loop's */
 
 /* Waits for the batch in flight, then stops the thread: blocks. */
 void commit_stop(struct commit *c);

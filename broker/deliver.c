@@ -47,6 +47,7 @@ struct deliver {
     struct reading **all; /* n_all of them, in a growing array */
     size_t n_all, capacity;
     struct arena *arena;
+    struct deliver_totals totals;
     bool idling;
 };
 
@@ -315,6 +316,8 @@ static void piece_send(struct piece *p, uint64_t from)
     }
     p->r->events -= p->events;
     p->r->bytes -= p->record_bytes;
+    p->d->totals.events += (uint64_t)p->events;
+    p->d->totals.bytes += (uint64_t)p->record_bytes;
 }
 
 static void reading_end(struct deliver *d, struct reading *r)
@@ -498,4 +501,22 @@ void deliver_left(struct deliver *d, struct peer *p)
 {
     while (p->readings)
         reading_end(d, p->readings);
+}
+
+uint64_t deliver_backlog(const struct deliver *d, const struct seat_use *use)
+{
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < d->n_all; i++) {
+        const struct reading *r = d->all[i];
+        uint64_t behind = end_of(d, r) + 1;
+        behind = r->peer->use == use && behind > r->at ? behind - r->at : 0;
+        most = behind > most ? behind : most;
+    }
+    return most;
+}
+
+const struct deliver_totals *deliver_totals(const struct deliver *d)
+{
+    return &d->totals;
 }

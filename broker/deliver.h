@@ -34,6 +34,14 @@ void deliver_credit(struct deliver *d, struct peer *p, uint64_t ref, const Core_
 void deliver_cancel(struct deliver *d, struct peer *p, uint64_t ref);
 void deliver_left(struct deliver *d, struct peer *p); /* ends all readings of the peer */
 
+/* Positions from what the seat's reading that is furthest behind was sent to where that ends. */
+uint64_t deliver_backlog(const struct deliver *d, const struct seat_use *use);
+
+struct deliver_totals {
+    uint64_t events, bytes; /* sent to readers; bytes of events and payloads */
+};
+const struct deliver_totals *deliver_totals(const struct deliver *d); /* lent */
+
 /* May the seat have the event?  Access and handling. */
 bool deliver_may_have(const struct registry *registry, const struct seat *seat,
                       const Core__Envelope *envelope);

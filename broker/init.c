@@ -22,7 +22,7 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 
-enum { EXIT_USAGE = 2, SEATS = 6 };
+enum { EXIT_USAGE = 2, SEATS = 7 };
 
 struct plan { /* what the command line asks for */
     const char *dir, *log, *party, *party_name, *office, *seat;
@@ -82,6 +82,7 @@ static const struct rule_row rule_rows[] = {
     {"embargo-answers", SEAT, "embargo", {OFFER}, 1, "embargo", "*"},
     {"alert-notices", SEAT, "alert", {READ}, 1, "embargo.out", "*"},
     {"alert-sent", SEAT, "alert", {PUBLISH, READ}, 2, "alert.out", "*"},
+    {"metrics-status", SEAT, "metrics", {READ}, 1, "audit", "*"},
     {"office-reads", OFFICE, "", {READ}, 1, "*", "*"},
     {"office-asks", OFFICE, "", {ASK}, 1, "*", "*"},
     {"office-imports", OFFICE, "", {PUBLISH}, 1, "sanctions.in", "*"},
@@ -425,7 +426,8 @@ static int conf_write(const struct founding *f)
                "; a process of your own: its name in the line above, and for the name tally\n"
                "; [process tally]\n; program = /usr/local/bin/tally\n; seat = tally\n\n"
                "[broker]\nseat = broker\n\n[embargo]\nseat = embargo\n\n"
-               "[sanctions]\nseat = sanctions\n\n[terminal]\nseat = %s\n",
+               "[sanctions]\nseat = sanctions\n\n[metrics]\nseat = metrics\n\n"
+               "[terminal]\nseat = %s\n",
                plan->log, server_key, plan->smtp ? " alert" : "", plan->seat);
     if (plan->smtp)
         buf_printf(&conf,
@@ -482,6 +484,7 @@ static int found(struct founding *f)
         {"embargo", f->services, CORE__SEAT_KIND__SEAT_KIND_PROCESS, "Embargo worker"},
         {"sanctions", f->services, CORE__SEAT_KIND__SEAT_KIND_PROCESS, "Sanctions adapter"},
         {"alert", f->services, CORE__SEAT_KIND__SEAT_KIND_PROCESS, "Alert adapter"},
+        {"metrics", f->services, CORE__SEAT_KIND__SEAT_KIND_PROCESS, "Metrics adapter"},
         {plan->seat, f->office, CORE__SEAT_KIND__SEAT_KIND_PERSON, "First user"},
     };
 

@@ -30,6 +30,7 @@ struct broker {
     uv_loop_t *loop;
     uv_timer_t tick, retry;
     uv_prepare_t prepare;
+    uv_check_t check;
     struct watchdog watchdog;
     struct settings settings;
     struct broker_settings own;
@@ -53,7 +54,7 @@ struct broker {
     const char *log;
     char seat[65]; /* the broker's */
     bool exercise, full, paused, stopping, closed;
-    uint64_t ticks, disk_free;
+    uint64_t ticks, disk_free, disk_size;
     uint64_t commits; /* at the watchdog's last look */
     int64_t started, audited, expired;
 };

@@ -99,6 +99,15 @@ uint64_t journal_size_on_disk(const struct journal *j)
     return mdb_env_get_fd(j->store.env, &fd) == 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+uint64_t journal_used(const struct journal *j)
+{
+    MDB_stat pages;
+    MDB_envinfo info;
+    bool known = mdb_env_stat(j->store.env, &pages) == 0 && mdb_env_info(j->store.env, &info) == 0;
+
+    return known ? ((uint64_t)info.me_last_pgno + 1) * pages.ms_psize : 0;
+}
+
 int journal_copy(struct journal *j, int fd)
 {
     return mdb_env_copyfd2(j->store.env, fd, 0) == 0 ? 0 : ERR_IO;
@@ -109,7 +118,7 @@ void journal_sweep(struct journal *j)
     int dead = 0;
 
     if (mdb_reader_check(j->store.env, &dead) == 0 && dead)
-        log_info("journal: readers that died are forgotten readers=%d", dead);
+        log_info("journal.swept", "readers that died are forgotten readers=%d", dead);
 }
 
 /* ---- making a log ---- */

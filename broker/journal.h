@@ -93,6 +93,10 @@ void journal_filter_free(struct journal_filter *f);
 int journal_read(struct journal *j, const struct journal_filter *f, uint64_t from, size_t most,
                  journal_each *each, void *arg, uint64_t *next);
 
+/* `*position` becomes the first one received at `time` or later, head + 1 where there is none: 0 or
+ * ERR_DAMAGED. */
+int journal_since(struct journal *j, int64_t time, uint64_t *position);
+
 /* Position of (seat, id) and its envelope's hash; ERR_NOT_FOUND. */
 int journal_find(struct journal *j, const char *seat, const uint8_t id[16], uint64_t *position,
                  struct hash *envelope_hash);
@@ -113,6 +117,7 @@ int journal_copy(struct journal *j, int fd);
 void journal_sweep(struct journal *j);
 
 uint64_t journal_size_on_disk(const struct journal *j); /* bytes */
+uint64_t journal_used(const struct journal *j);         /* bytes of it that were ever written */
 
 /* What verify finds, as it finds it: of which record (0 = of none), in what, and a sentence. */
 typedef void journal_finding(void *arg, uint64_t position, const char *what, const char *text);

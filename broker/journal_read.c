@@ -292,3 +292,27 @@ out:
     mem_free(r.runs);
     return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
 }
+
+static int take_received(void *arg, const struct journal_record *record)
+{
+    *(int64_t *)arg = record->received;
+    return 0;
+}
+
+int journal_since(struct journal *j, int64_t time, uint64_t *position)
+{
+    uint64_t least = 1, behind = journal_head(j) + 1;
+    int64_t received;
+    int err = 0;
+
+    while (least < behind && err == 0) {
+        uint64_t middle = least + (behind - least) / 2;
+        err = journal_get(j, middle, take_received, &received);
+        if (err == 0 && received < time)
+            least = middle + 1;
+        else
+            behind = middle;
+    }
+    *position = least;
+    return err;
+}

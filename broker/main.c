@@ -62,7 +62,7 @@ static void prepare_process(void)
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES) {
         files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
         if (setrlimit(RLIMIT_NOFILE, &files) != 0)
-            log_warn("main: the limit of open files stays at %llu",
+            log_warn("broker.files", "the limit of open files stays at %llu",
                      (unsigned long long)files.rlim_cur);
     }
 }
@@ -77,7 +77,7 @@ static int serve(const char *config)
     watch_signals(&s, &loop);
     int rc = broker_open(&s.broker, &loop, config, &why);
     if (rc)
-        log_error("main: refusing to serve code=%s: %s", err_code(rc), buf_cstr(&why));
+        log_error("broker.refuses", "refusing to serve code=%s: %s", err_code(rc), buf_cstr(&why));
     if (rc && !s.asked)
         unwatch_signals(&s);
     else if (rc == 0 && s.asked)

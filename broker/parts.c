@@ -51,6 +51,7 @@ struct parts {
     struct waiting *waiting;
     unsigned working; /* in the thread pool */
     uint64_t number;  /* of the next upload's file */
+    uint64_t stored;  /* bytes in all; what is put again counts again until it is counted anew */
     bool closed;
 };
 
@@ -123,6 +124,35 @@ static int make_dirs(struct parts *p, const char *parent)
     return err;
 }
 
+/* Calls `each` for every stored part. */
+static void each_stored(struct parts *p,
+                        void (*each)(struct parts *p, int dir, const char *name,
+                                     const struct stat *st, void *arg),
+                        void *arg)
+{
+    for (int i = 0; i < 256; i++) {
+        char *path = mem_printf("%s/%02x", p->dir, (unsigned)i);
+        DIR *d = opendir(path);
+        struct stat st;
+        for (struct dirent *e; d && (e = readdir(d));)
+            if (strlen(e->d_name) == 2 * (size_t)HASH_SIZE &&
+                fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                each(p, dirfd(d), e->d_name, &st, arg);
+        if (d)
+            closedir(d);
+        mem_free(path);
+    }
+}
+
+static void count_stored(struct parts *p, int dir, const char *name, const struct stat *st,
+                         void *arg)
+{
+    (void)dir;
+    (void)name;
+    (void)arg;
+    p->stored += (uint64_t)st->st_size;
+}
+
 int parts_open(struct parts **out, const char *dir, uv_loop_t *loop, struct buf *why)
 {
     struct parts *p = mem_new(sizeof *p);
@@ -134,6 +164,8 @@ int parts_open(struct parts **out, const char *dir, uv_loop_t *loop, struct buf 
         buf_printf(why, "%s: %s", p->dir, strerror(errno));
         parts_close(p);
         p = NULL;
+    } else {
+        each_stored(p, count_stored, NULL);
     }
     *out = p;
     return err;
@@ -217,6 +249,11 @@ int parts_check(const char *dir, const struct hash *part, uint64_t size)
     mem_free(place);
     mem_free(parts);
     return err;
+}
+
+uint64_t parts_bytes(const struct parts *p)
+{
+    return p->stored;
 }
 
 int64_t parts_size(struct parts *p, const struct hash *part)
@@ -345,6 +382,7 @@ static void upload_stored(uv_work_t *work, int status)
         if (err == 0) {
             parts_referenced(p, u->seat, &u->part); /* counted once a seat */
             waiting_add(p, u);
+            p->stored += u->size;
         }
         u->done(u->arg, err);
     }
@@ -453,23 +491,22 @@ void parts_referenced(struct parts *p, const char *seat, const struct hash *part
 
 /* ---- expiring ---- */
 
-static void expire_dir(const char *dir, int64_t before,
-                       bool (*referenced)(void *arg, const struct hash *part), void *arg)
-{
-    DIR *d = opendir(dir);
-    struct hash part;
-    struct stat st;
+struct expiring {
+    int64_t before;
+    bool (*referenced)(void *arg, const struct hash *part);
+    void *arg;
+};
 
-    for (struct dirent *e; d && (e = readdir(d));) {
-        if (!hex_decode(part.bytes, HASH_SIZE, e->d_name) ||
-            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        int64_t stored = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
-        if (stored < before && !referenced(arg, &part))
-            unlinkat(dirfd(d), e->d_name, 0);
-    }
-    if (d)
-        closedir(d);
+static void expire(struct parts *p, int dir, const char *name, const struct stat *st, void *arg)
+{
+    const struct expiring *x = arg;
+    int64_t stored = (int64_t)st->st_mtim.tv_sec * 1000000 + st->st_mtim.tv_nsec / 1000;
+    struct hash part;
+
+    if (stored < x->before && hex_decode(part.bytes, HASH_SIZE, name) &&
+        !x->referenced(x->arg, &part) && unlinkat(dir, name, 0) == 0)
+        return;
+    p->stored += (uint64_t)st->st_size;
 }
 
 void parts_expire(struct parts *p, int64_t before,
@@ -485,9 +522,6 @@ void parts_expire(struct parts *p, int64_t before,
             waiting_drop(at);
         else
             at = &(*at)->next;
-    for (int i = 0; i < 256; i++) {
-        char *dir = mem_printf("%s/%02x", p->dir, (unsigned)i);
-        expire_dir(dir, before, referenced, arg);
-        mem_free(dir);
-    }
+    p->stored = 0;
+    each_stored(p, expire, &(struct expiring){before, referenced, arg});
 }

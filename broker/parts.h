@@ -18,6 +18,8 @@ struct parts;
 int parts_open(struct parts **out, const char *dir, uv_loop_t *loop, struct buf *why);
 void parts_close(struct parts *p);
 
+/* Of all that is stored, as counted when it was opened or expired last, and what was put since. */
+uint64_t parts_bytes(const struct parts *p);
 /* Stored: its size, or -1. */
 int64_t parts_size(struct parts *p, const struct hash *part);
 

@@ -188,6 +188,16 @@ const char *peers_software(const struct peers *all, const struct seat_use *use)
     return "";
 }
 
+uint64_t peers_unsent(const struct peers *all, const struct seat_use *use)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < PEER_BUCKETS; i++)
+        for (const struct peer *p = all->buckets[i]; p; p = p->next)
+            bytes += p->use == use ? p->box_bytes : 0;
+    return bytes;
+}
+
 void peers_sweep(struct peers *all, void (*left)(void *arg, struct peer *p), void *arg)
 {
     while (all->some_gone) { /* telling of one may find another gone */
@@ -245,10 +255,14 @@ static void block(struct peer *p)
 {
     if (!p->retry)
         p->all->blocked++;
-    p->wait = p->wait ? 2 * p->wait : WAIT_LEAST;
-    if (p->wait > WAIT_MOST)
-        p->wait = WAIT_MOST;
-    p->retry = peer_clock() + p->wait;
+    int64_t now = peer_clock();
+    if (p->due <= now) { /* else it was tried before its time, which counts no further */
+        p->wait = p->wait ? 2 * p->wait : WAIT_LEAST;
+        if (p->wait > WAIT_MOST)
+            p->wait = WAIT_MOST;
+        p->due = now + p->wait;
+    }
+    p->retry = p->due;
 }
 
 static int send_now(struct peer *p, zmq_msg_t *message)
@@ -256,7 +270,7 @@ static int send_now(struct peer *p, zmq_msg_t *message)
     int rc = put(p->all, p->id, message);
 
     if (rc == 0) {
-        p->wait = 0;
+        p->wait = p->due = 0;
         p->sent = peer_clock();
     } else if (rc == ERR_BUSY) {
         block(p);
@@ -278,7 +292,8 @@ static void box_add(struct peer *p, zmq_msg_t *message)
     size_t size = zmq_msg_size(message);
 
     if (p->box_n == BOX_MESSAGES || size > BOX_BYTES - p->box_bytes) {
-        log_warn("peer: does not take its answers, session ended seat=%s", p->key->seat->name);
+        log_warn("broker.stalled", "a session that does not take its answers is ended seat=%s",
+                 p->key->seat->name);
         zmq_msg_close(message);
         peer_end(p);
         return;
@@ -341,7 +356,7 @@ static void retry(void *arg, struct peer *p)
 {
     const struct retry *r = arg;
 
-    if (!p->retry || p->retry > r->now)
+    if (!p->retry || (p->retry > r->now && p->wait > WAIT_LEAST))
         return;
     unblock(p);
     flush(p);
@@ -413,7 +428,7 @@ void peer_refuse(struct peer *p, uint64_t ref, const struct refusal *why, int64_
 
     refusals_count(p->all->refusals, p->key->seat->name, err_code(why->err),
                    why->stream ? why->stream : "", why->type ? why->type : "", now);
-    log_debug("peer: refused seat=%s code=%s field=%s stream=%s", p->key->seat->name,
+    log_debug("broker.refused", "seat=%s code=%s field=%s stream=%s", p->key->seat->name,
               err_code(why->err), why->field, why->stream ? why->stream : "");
     refused.code = err_code(why->err);
     refused.text = why->text[0] ? why->text : err_text(why->err);

@@ -50,8 +50,9 @@ struct peer {
     struct reading *readings; /* deliver.c's */
     struct peer_message *box, *box_last;
     size_t box_n, box_bytes;
-    int64_t sent;        /* monotonic microseconds: when something was sent last */
-    int64_t retry, wait; /* blocked until then; 0 = not blocked */
+    int64_t sent;      /* monotonic microseconds: when something was sent last */
+    int64_t retry;     /* blocked until then; 0 = not blocked */
+    int64_t wait, due; /* of the blocking that lasts: how long, and until when */
     bool gone;
 };
 
@@ -80,10 +81,14 @@ void peers_each_seat(const struct peers *all, void (*each)(void *arg, const stru
 /* What one of the seat's sessions said it runs. */
 const char *peers_software(const struct peers *all, const struct seat_use *use);
 
+/* Bytes that wait in the boxes of the seat's sessions. */
+uint64_t peers_unsent(const struct peers *all, const struct seat_use *use);
+
 /* Removes those that are gone, `left` first. */
 void peers_sweep(struct peers *all, void (*left)(void *arg, struct peer *p), void *arg);
 /* Sends what waited; `ready` for each peer that may be sent to again. True while some are blocked.
- */
+ * Who was blocked a moment ago is tried before its time: its connection may have taken something
+ * since.  Who stays blocked is tried ever more seldom. */
 bool peers_retry(struct peers *all, int64_t now, void (*ready)(void *arg, struct peer *p),
                  void *arg);
 bool peers_blocked(const struct peers *all);

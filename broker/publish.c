@@ -92,9 +92,9 @@ bool publish_idle(const struct publishing *p)
     return !p->first && commit_pending(p->commit) == 0;
 }
 
-uint64_t publish_commits(const struct publishing *p)
+const struct commit_totals *publish_totals(const struct publishing *p)
 {
-    return commit_count(p->commit);
+    return commit_totals(p->commit);
 }
 
 static int64_t now_of(struct publishing *p)
@@ -104,7 +104,7 @@ static int64_t now_of(struct publishing *p)
 
 static void doubt(const char *what, int err)
 {
-    log_error("publish: %s (%s): stopping without an answer; restart the broker", what,
+    log_error("broker.doubt", "%s code=%s: stopping without an answer; restart the broker", what,
               err_code(err));
     _exit(EXIT_DOUBT);
 }
@@ -152,7 +152,7 @@ static void answer_refused(struct request *r, const struct refusal *why)
     struct peer *peer = peer_of(r);
 
     if (r->own)
-        log_warn("publish: own event refused stream=%s code=%s field=%s",
+        log_warn("broker.own", "an event of the broker's own is refused stream=%s code=%s field=%s",
                  why->stream ? why->stream : "", err_code(why->err), why->field);
     if (peer)
         peer_refuse(peer, r->ref, why, now_of(r->p));
@@ -621,7 +621,7 @@ static void committed(void *owner, int err, uint64_t first, void *const args[], 
     if (err && err != ERR_FULL && err != ERR_CANCELLED)
         doubt("the commit ended in doubt", err);
     if (err == ERR_FULL)
-        log_error("publish: no room in the log, %zu requests refused", n);
+        log_error("broker.no-room", "no room in the log refused=%zu", n);
     for (size_t i = 0; i < n; i++) {
         if (err) {
             give_back(args[i], err);

@@ -40,7 +40,8 @@ void publish_tail(struct publishing *p, struct peer *peer, uint64_t ref, struct 
 void publish_own(struct publishing *p, const struct seat *seat, struct arena **arena,
                  const Core__Publish *publish);
 
-/* An empty batch by the same way, through the commit thread: publish_commits grows once it is back.
+/* An empty batch by the same way, through the commit thread: publish_totals counts it once it is
+ * back.
  */
 void publish_pulse(struct publishing *p);
 
@@ -54,4 +55,4 @@ int publish_stands(struct publishing *p, const char *seat, const char *stream, u
                    struct hash *envelope_hash);
 size_t publish_waiting(const struct publishing *p); /* bytes of requests not yet answered */
 bool publish_idle(const struct publishing *p);
-uint64_t publish_commits(const struct publishing *p);
+const struct commit_totals *publish_totals(const struct publishing *p); /* lent */

@@ -19,12 +19,20 @@ struct refusal_row {
     int64_t since;
 };
 
+struct refusal_total { /* of one code, since the start */
+    char code[33];
+    uint64_t count;
+};
+
 struct refusals {
     struct refusal_row *rows; /* n, mem_ */
     size_t n;
-    uint64_t total; /* since the start */
+    uint64_t total;               /* since the start */
+    struct refusal_total *totals; /* by code, n_totals of at most REFUSAL_ROWS, mem_ */
+    size_t n_totals;
 };
 
 void refusals_count(struct refusals *r, const char *seat, const char *code, const char *stream,
                     const char *type, int64_t now);
-void refusals_clear(struct refusals *r); /* the total stays */
+void refusals_clear(struct refusals *r); /* the totals stay */
+void refusals_free(struct refusals *r);

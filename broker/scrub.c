@@ -13,8 +13,9 @@ static const uint64_t SECOND = 1000000000; /* nanoseconds */
 struct scrub {
     struct scrub_of of;
     uv_thread_t thread;
-    uv_mutex_t mutex; /* guards stop */
+    uv_mutex_t mutex; /* guards stop, last */
     uv_cond_t wake;
+    struct scrub_passed last;
     bool stop;
 };
 
@@ -29,6 +30,13 @@ static bool rest(struct scrub *s, uint64_t nanoseconds)
     bool go_on = !s->stop;
     uv_mutex_unlock(&s->mutex);
     return go_on;
+}
+
+static void note_passed(struct scrub *s, uint64_t records)
+{
+    uv_mutex_lock(&s->mutex);
+    s->last = (struct scrub_passed){records, uv_hrtime()};
+    uv_mutex_unlock(&s->mutex);
 }
 
 /* One pass; whether another one follows. */
@@ -47,6 +55,7 @@ static bool pass(struct scrub *s, struct scrub_pass *p)
         return false;
     }
     uint64_t took = uv_hrtime() - begun, least = s->of.least * SECOND;
+    note_passed(s, p->next - 1);
     s->of.passed(s->of.arg, p->next - 1, p->bytes, took / SECOND);
     return rest(s, took < least ? least - took : 0);
 }
@@ -74,6 +83,18 @@ struct scrub *scrub_start(const struct scrub_of *of)
     rc = uv_thread_create(&s->thread, run, s);
     assert(rc == 0);
     return s;
+}
+
+struct scrub_passed scrub_last(struct scrub *s)
+{
+    struct scrub_passed last = {0};
+
+    if (s) {
+        uv_mutex_lock(&s->mutex);
+        last = s->last;
+        uv_mutex_unlock(&s->mutex);
+    }
+    return last;
 }
 
 void scrub_stop(struct scrub *s)

@@ -21,5 +21,10 @@ struct scrub_of {
     void *arg;
 };
 
+struct scrub_passed {        /* a whole pass */
+    uint64_t records, ended; /* uv_hrtime; 0 = none yet */
+};
+
 struct scrub *scrub_start(const struct scrub_of *of);
-void scrub_stop(struct scrub *s); /* waits for the turn under way; NULL is fine */
+struct scrub_passed scrub_last(struct scrub *s); /* from any thread; NULL is fine */
+void scrub_stop(struct scrub *s);                /* waits for the turn under way; NULL is fine */

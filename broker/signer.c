@@ -68,7 +68,8 @@ static void after_write(uv_work_t *work, int status)
     (void)status; /* never cancelled */
     s->under_way = false;
     if (s->err) {
-        log_error("signer: the checkpoint cannot be written, trying again code=%s size=%llu",
+        log_error("signer.delayed",
+                  "the checkpoint cannot be written, trying again code=%s size=%llu",
                   err_code(s->err), (unsigned long long)s->size);
         return;
     }
@@ -101,7 +102,7 @@ void signer_end(struct signer *s)
         return;
     int rc = checkpoint_write(s->dir, s->key, size, &root, NULL);
     if (rc)
-        log_error("signer: the last checkpoint cannot be written code=%s", err_code(rc));
+        log_error("signer.failed", "the last checkpoint cannot be written code=%s", err_code(rc));
 }
 
 uint64_t signer_size(const struct signer *s)

@@ -321,14 +321,14 @@ static void on_recorded(struct chancery *c, const Core__Frame *f)
 static void on_refused(struct chancery *c, const Core__Frame *f)
 {
     if (f->ref == c->hello && !c->welcome) {
-        log_error("client: the broker refuses the session code=%s text=%s", f->refused->code,
-                  f->refused->text);
+        log_error("client.session", "the broker refuses the session code=%s text=%s",
+                  f->refused->code, f->refused->text);
         c->hello_wait = HELLO_WAIT_MOST;
         return;
     }
     if (!publishing_refused(c, f) && !request_answered(c, f) && !readings_refused(c, f) &&
         !parts_refused(c, f) && !asking_refused(c, f))
-        log_debug("client: refused code=%s text=%s", f->refused->code, f->refused->text);
+        log_debug("client.refused", "code=%s text=%s", f->refused->code, f->refused->text);
 }
 
 static void on_answer(struct chancery *c, const Core__Frame *f)
@@ -375,7 +375,7 @@ static void on_receive(void *arg, zmq_msg_t parts[], int n)
         &core__frame__descriptor, slice_of(zmq_msg_data(&parts[0]), zmq_msg_size(&parts[0])),
         c->arena, &err, where);
     if (!f) {
-        log_warn("client: a frame that cannot be read code=%s field=%s", err_code(err), where);
+        log_warn("client.frame", "a frame cannot be read code=%s field=%s", err_code(err), where);
         return;
     }
     c->silent = 0;
@@ -523,12 +523,12 @@ static void on_tick(uv_timer_t *timer)
         return;
     checkpoint_tick(c);
     if (++c->silent > SILENT_MOST) {
-        log_warn("client: silence, connecting again endpoint=%s", c->endpoint);
+        log_warn("client.silence", "connecting again endpoint=%s", c->endpoint);
         c->silent = 0;
         if (c->socket)
             drop_socket(c);
         if (connect_socket(c) != 0)
-            log_error("client: cannot connect endpoint=%s", c->endpoint);
+            log_error("client.connect", "cannot connect endpoint=%s", c->endpoint);
     } else if (!c->welcome && now - c->hello_at >= c->hello_wait) {
         c->hello_wait = c->hello_wait < HELLO_WAIT_MOST ? 2 * c->hello_wait : HELLO_WAIT_MOST;
         say_hello(c);

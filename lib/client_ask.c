@@ -156,14 +156,14 @@ void asking_offered(struct chancery *c, const Core__Frame *f)
 {
     for (const struct offer *o = c->offers; o; o = o->next)
         if (o->ref == f->ref)
-            log_debug("client: offered service=%s", o->service);
+            log_debug("client.offered", "service=%s", o->service);
 }
 
 bool asking_refused(struct chancery *c, const Core__Frame *f)
 {
     for (const struct offer *o = c->offers; o; o = o->next)
         if (o->ref == f->ref) {
-            log_error("client: the offer is refused service=%s code=%s text=%s", o->service,
+            log_error("client.offer", "the offer is refused service=%s code=%s text=%s", o->service,
                       f->refused->code, f->refused->text);
             return true;
         }

@@ -62,7 +62,8 @@ static void on_kept(void *arg, uint64_t number, struct slice frame)
               : (Core__Frame *)scan_unpack(&core__frame__descriptor, slice_of(copy, frame.size),
                                            b->arena, &err, where);
     if (!kept_events(b, f, p)) {
-        log_error("client: a kept frame cannot be read number=%llu", (unsigned long long)number);
+        log_error("client.kept", "a kept frame cannot be read number=%llu",
+                  (unsigned long long)number);
         batch_free(b);
         return;
     }

@@ -94,10 +94,12 @@ static void log_left(const struct batch *b)
     const Core__Envelope *e = b->envelopes[0];
 
     if (r->outcome == CHANCERY_RECORDED)
-        log_info("client: what an earlier process left is recorded position=%llu stream=%s type=%s",
+        log_info("client.taken-up",
+                 "what an earlier process left is recorded position=%llu stream=%s type=%s",
                  (unsigned long long)r->positions[0], e->stream, e->type);
     else if (r->outcome == CHANCERY_REFUSED)
-        log_warn("client: what an earlier process left is refused code=%s text=%s stream=%s "
+        log_warn("client.left-over",
+                 "what an earlier process left is refused code=%s text=%s stream=%s "
                  "type=%s",
                  r->code, r->text, e->stream, e->type);
 }
@@ -286,7 +288,7 @@ static void keep_recorded(struct chancery *c, const struct batch *b, const Core_
         record.event = f->publish->events[i]->event;
         record.payload = f->publish->events[i]->payload;
         if (receipts_add(keep_receipts(c->publishing.keep), c->session.log, &record) != 0)
-            log_error("client: a receipt cannot be kept position=%llu",
+            log_error("client.receipt", "a receipt cannot be kept position=%llu",
                       (unsigned long long)record.position);
     }
     core__frame__free_unpacked(f, NULL);
@@ -302,7 +304,8 @@ bool publishing_recorded(struct chancery *c, const Core__Frame *f)
         return false;
     flight_take(p, b);
     if (r->n_positions != b->n || r->n_received != b->n) {
-        log_error("client: Recorded does not fit its batch ref=%llu", (unsigned long long)f->ref);
+        log_error("client.frame", "Recorded does not fit its batch ref=%llu",
+                  (unsigned long long)f->ref);
         answer_unknown(c, b);
     } else {
         if (p->keep)
@@ -337,7 +340,7 @@ static bool is_again(struct chancery *c, struct batch *b, int err, bool first)
         return b->tries++ == 0;
     if (c->patient && (err == ERR_FULL || err == ERR_CLOCK)) {
         if (!b->halted)
-            log_warn("client: publishing waits code=%s", err_code(err));
+            log_warn("client.waits", "publishing waits code=%s", err_code(err));
         b->halted = true;
         c->publishing.pause = uv_now(c->loop) + HALT_PAUSE;
         return true;

@@ -23,7 +23,8 @@ static void on_head(struct chancery *c, struct request *q, const Core__Frame *an
         err = keep_checkpoint(p->keep, c->session.log, slice_of(note->data, note->len));
     }
     if (err && err != ERR_CANCELLED)
-        log_warn("client: old receipts stay, the checkpoint cannot be held code=%s", err_code(err));
+        log_warn("client.checkpoint", "old receipts stay, the checkpoint cannot be held code=%s",
+                 err_code(err));
     request_free(q);
 }
 

@@ -151,7 +151,8 @@ void return_begin(struct chancery *c)
         returning_free(g);
         return;
     }
-    log_warn("client: the log was restored from an older copy, publishing again what it lost "
+    log_warn("client.return",
+             "the log was restored from an older copy, publishing again what it lost "
              "log=%s head=%" PRIu64 " receipts=%zu",
              c->session.log, c->session.head, g->n);
     p->returning = g;
@@ -167,7 +168,8 @@ static void note_returned(struct chancery *c)
         if (!is_returned(c, i))
             rc = keep_returned(k, c->ancestors[i].log, c->session.log);
     if (rc)
-        log_error("client: what was published again cannot be noted, it will be once more log=%s",
+        log_error("client.return-note",
+                  "what was published again cannot be noted, it will be once more log=%s",
                   c->session.log);
 }
 
@@ -180,11 +182,12 @@ static void return_end(struct chancery *c)
     if (g->left == 0)
         note_returned(c);
     if (g->refused || g->left)
-        log_error("client: not all that the log lost came back log=%s returned=%zu refused=%zu "
+        log_error("client.return-part",
+                  "not all that the log lost came back log=%s returned=%zu refused=%zu "
                   "left=%zu; see `chancery receipt check`",
                   c->session.log, g->returned, g->refused, g->left);
     else
-        log_info("client: what the log lost is back log=%s returned=%zu", c->session.log,
+        log_info("client.returned", "what the log lost is back log=%s returned=%zu", c->session.log,
                  g->returned);
     returning_free(g);
     p->returning = NULL;
@@ -253,7 +256,8 @@ static void send_item(struct chancery *c, size_t i)
         return;
     }
     if (!b)
-        log_error("client: a receipt cannot be read position=%" PRIu64, g->places[i].position);
+        log_error("client.receipt", "a receipt cannot be read position=%" PRIu64,
+                  g->places[i].position);
     if (!b || state == BROKEN)
         item_done(g, i, false);
     if (b)
@@ -318,14 +322,15 @@ void return_refused(struct chancery *c, const struct batch *b, const Core__Refus
 
     if (s->state != BROKEN && may_come_yet(c, b, r)) {
         if (!g->told)
-            log_warn("client: what the log lost waits stream=%s position=%" PRIu64
-                     " code=%s text=%s",
+            log_warn("client.return-waits",
+                     "what the log lost waits stream=%s position=%" PRIu64 " code=%s text=%s",
                      e->stream, g->places[i].position, r->code, r->text);
         g->waits = g->told = true;
         s->state = WAITS;
     } else {
         if (s->state != BROKEN)
-            log_error("client: what the log lost is refused for good stream=%s position=%" PRIu64
+            log_error("client.return-refused",
+                      "what the log lost is refused for good stream=%s position=%" PRIu64
                       " code=%s text=%s",
                       e->stream, g->places[i].position, r->code, r->text);
         s->state = BROKEN;

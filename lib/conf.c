@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "lib/err.h"
+#include "lib/loopback.h"
 #include "lib/man.h"
 #include "lib/mem.h"
 #include "lib/scan.h"
@@ -114,11 +115,17 @@ static bool set_bool(const struct conf_key *k, const char *value, void *at)
     return true;
 }
 
+static bool set_loopback(const struct conf_key *k, const char *value, void *at)
+{
+    (void)k;
+    return loopback_read(value, at);
+}
+
 static bool set_value(const struct conf_key *k, const char *value, void *target)
 {
     static bool (*const set[])(const struct conf_key *, const char *, void *) = {
         [CONF_STRING] = set_string, [CONF_NUMBER] = set_number, [CONF_SECONDS] = set_number,
-        [CONF_SIZE] = set_number,   [CONF_BOOL] = set_bool,
+        [CONF_SIZE] = set_number,   [CONF_BOOL] = set_bool,     [CONF_LOOPBACK] = set_loopback,
     };
 
     return set[k->type](k, value, (char *)target + k->offset);
@@ -132,6 +139,7 @@ static void allowed_text(const struct conf_key *k, struct buf *why)
         [CONF_SECONDS] = "a duration such as 90, 90s, 15m, 8h or 7d, from %s to %s",
         [CONF_SIZE] = "a size such as 4096, 64K, 16M or 2G, from %s to %s",
         [CONF_BOOL] = "yes or no",
+        [CONF_LOOPBACK] = "an address of this machine alone and a port: 127.0.0.1:9464, [::1]:9464",
     };
     char least[32], most[32];
     const char *at = forms[k->type];
@@ -536,13 +544,51 @@ void conf_clear(const struct conf_key keys[], const char *section, void *target)
         }
 }
 
+/* What was read */
+
+static void print_value(const struct conf_key *k, const void *at, FILE *out)
+{
+    char number[32];
+
+    if (k->type == CONF_STRING) {
+        const char *text = *(char *const *)at;
+        fputs(text ? text : "", out);
+    } else if (k->type == CONF_BOOL) {
+        fputs(*(const bool *)at ? "yes" : "no", out);
+    } else {
+        number_text(number, *(const int64_t *)at, units_of(k->type));
+        fputs(number, out);
+    }
+}
+
+void conf_print(const struct conf_key keys[], const void *target, FILE *out)
+{
+    for (const struct conf_key *k = keys; k->name; k++) {
+        if (is_family(k->section))
+            continue;
+        fprintf(out, "[%s] %s = ", k->section, k->name);
+        print_value(k, (const char *)target + k->offset, out);
+        putc('\n', out);
+    }
+}
+
+size_t conf_size(const struct conf_key keys[])
+{
+    size_t size = 0;
+
+    for (const struct conf_key *k = keys; k->name; k++)
+        if (k->offset + sizeof(int64_t) > size) /* the largest that a value may have */
+            size = k->offset + sizeof(int64_t);
+    return size;
+}
+
 /* The manual */
 
 static const char *value_name(enum conf_type type)
 {
     static const char *const names[] = {
         [CONF_STRING] = "text", [CONF_NUMBER] = "number", [CONF_SECONDS] = "duration",
-        [CONF_SIZE] = "size",   [CONF_BOOL] = "yes|no",
+        [CONF_SIZE] = "size",   [CONF_BOOL] = "yes|no",   [CONF_LOOPBACK] = "address:port",
     };
 
     return names[type];
@@ -552,7 +598,7 @@ static void man_bounds(const struct conf_key *k, FILE *out)
 {
     char least[32], most[32];
 
-    if (k->type == CONF_STRING || k->type == CONF_BOOL)
+    if (k->type == CONF_STRING || k->type == CONF_BOOL || k->type == CONF_LOOPBACK)
         return;
     number_text(least, k->least, units_of(k->type));
     number_text(most, k->most, units_of(k->type));

@@ -15,12 +15,14 @@
 #include "lib/slice.h"
 
 enum conf_type {
-    CONF_STRING,  /* char *, owned by the target: conf_clear frees it */
-    CONF_NUMBER,  /* int64_t, between `least` and `most` */
-    CONF_SECONDS, /* int64_t microseconds; written as 90, 90s, 15m, 8h, 7d; between `least` and
-                     `most` */
-    CONF_SIZE,    /* int64_t bytes; written as 4096, 64K, 16M, 2G; between `least` and `most` */
-    CONF_BOOL,    /* bool; yes, no, true, false */
+    CONF_STRING,   /* char *, owned by the target: conf_clear frees it */
+    CONF_NUMBER,   /* int64_t, between `least` and `most` */
+    CONF_SECONDS,  /* int64_t microseconds; written as 90, 90s, 15m, 8h, 7d; between `least` and
+                      `most` */
+    CONF_SIZE,     /* int64_t bytes; written as 4096, 64K, 16M, 2G; between `least` and `most` */
+    CONF_BOOL,     /* bool; yes, no, true, false */
+    CONF_LOOPBACK, /* struct sockaddr_storage; written as 127.0.0.1:9464 or [::1]:9464, no address
+                      that another machine reaches */
 };
 
 struct conf_key {        /* a table ends with a row without a name */
@@ -60,6 +62,11 @@ int conf_load(const char *file, struct buf *text, struct buf *why);
 /* What the manual says of the table's settings, as scdoc takes it: a heading a section, but for
  * `begun` (its heading stands already; NULL = none), then its keys. */
 void conf_man(const struct conf_key keys[], const char *begun, FILE *out);
+
+/* The values that stand in the target, as a file would state them; not those of families. */
+void conf_print(const struct conf_key keys[], const void *target, FILE *out);
+/* Bytes of a target that the table fits into. */
+size_t conf_size(const struct conf_key keys[]);
 
 /* Frees the strings that the table names in `section`, as the table spells it ("alert", "rule *"),
  * and sets them to NULL. */

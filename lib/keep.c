@@ -218,7 +218,7 @@ static int checkpoint_load(struct keep *k)
     int rc = small_open(k, "checkpoint", &note);
 
     if (rc == 0 && note.size && checkpoint_stated(&k->checkpoint, slice_buf(&note)) != 0)
-        log_warn("client: the checkpoint held cannot be read dir=%s", k->dir);
+        log_warn("client.checkpoint", "the checkpoint held cannot be read dir=%s", k->dir);
     buf_free(&note);
     return rc;
 }
@@ -413,7 +413,8 @@ int keep_sync(struct keep *k)
     if (rc == 0)
         unconfirmed_trim(k);
     else
-        log_error("client: what is published cannot be kept dir=%s: %s", k->dir, strerror(errno));
+        log_error("client.keep", "what is published cannot be kept dir=%s: %s", k->dir,
+                  strerror(errno));
     return rc;
 }
 

@@ -14,7 +14,7 @@ void log_set_level(enum log_level level)
     log_level = level;
 }
 
-void log_line(enum log_level level, const char *format, ...)
+void log_line(enum log_level level, const char *id, const char *format, ...)
 {
     static const int priorities[] = {3, 4, 6, 7}; /* of syslog */
     static const char *const names[] = {"error", "warn", "info", "debug"};
@@ -22,7 +22,7 @@ void log_line(enum log_level level, const char *format, ...)
     size_t used;
     va_list args;
 
-    if (level > log_level)
+    if (level > (getenv("CHANCERY_DEBUG") ? LOG_DEBUG : log_level))
         return;
     if (getenv("JOURNAL_STREAM")) {
         used = (size_t)snprintf(line, sizeof line, "<%d>", priorities[level]);
@@ -35,6 +35,7 @@ void log_line(enum log_level level, const char *format, ...)
         used += (size_t)snprintf(line + used, sizeof line - used, ".%03ldZ %s ",
                                  now.tv_nsec / 1000000, names[level]);
     }
+    used += (size_t)snprintf(line + used, sizeof line - used, "%s: ", id);
     va_start(args, format);
     int n = vsnprintf(line + used, sizeof line - used - 1, format, args);
     va_end(args);

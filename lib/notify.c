@@ -51,7 +51,7 @@ void notify_say(const char *format, ...)
     if (fd < 0)
         return;
     if (sendto(fd, text, said, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, size) < 0)
-        log_debug("notify: not sent: %m");
+        log_debug("notify.failed", "not sent: %m");
     close(fd);
 }
 

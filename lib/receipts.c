@@ -186,7 +186,7 @@ static void segment_complete(struct receipts *r, struct segment *s)
 
 static void tell_damaged(const char *path)
 {
-    log_warn("client: receipts are damaged, those that can be read go on file=%s", path);
+    log_warn("client.receipts", "receipts are damaged, those that can be read go on file=%s", path);
 }
 
 /* The last one goes on when it is sound and not full: a torn end is cut off.  Any other way a new

@@ -75,7 +75,8 @@ static void runner_end(struct runner *r, int status)
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-    log_info("%s: ending signal=%d", ((struct runner *)handle->data)->worker->name, number);
+    log_info("worker.ending", "worker=%s signal=%d", ((struct runner *)handle->data)->worker->name,
+             number);
     runner_end(handle->data, EXIT_SUCCESS);
 }
 
@@ -86,12 +87,15 @@ static void refused(struct runner *r, int err, const char *code, const char *tex
     unsigned long long cause = r->answers.cause;
 
     if (err == ERR_ID_REUSED || err == ERR_SEAT_ORDER)
-        log_error("%s: another instance of this worker is ahead and answered cause=%llu code=%s; "
-                  "this one ends, and may start again from the log",
-                  r->worker->name, cause, code);
+        log_error(
+            "worker.behind",
+            "another instance of this worker is ahead and answered worker=%s cause=%llu code=%s; "
+            "this one ends, and may start again from the log",
+            r->worker->name, cause, code);
     else
-        log_error("%s: answers refused cause=%llu code=%s text=%s", r->worker->name, cause, code,
-                  text);
+        log_error("worker.refused",
+                  "the broker refuses answers worker=%s cause=%llu code=%s text=%s",
+                  r->worker->name, cause, code, text);
     runner_end(r, WORKER_AGAIN);
 }
 
@@ -129,7 +133,8 @@ static bool as_decided(const struct runner *r, const struct item *const *own, si
     while (i < n && !(field = i < r->answers.n ? answer_difference(&r->answers, i, own[i]) : "of"))
         i++;
     if (field)
-        log_error("%s: not what is recorded: input=%llu answer=%zu field=%s rules=%u",
+        log_error("worker.differs",
+                  "not what is recorded worker=%s input=%llu answer=%zu field=%s rules=%u",
                   r->worker->name, (unsigned long long)r->answers.cause, i, field,
                   r->worker->rules);
     return !field;
@@ -142,7 +147,7 @@ static void decide_input(struct runner *r, const struct item *input, const struc
     uint64_t deaths = deaths_of(r->deaths, input->position);
 
     if (deaths >= DEATHS_MOST) {
-        log_error("%s: set aside input=%llu type=%s deaths=%llu", r->worker->name,
+        log_error("worker.set-aside", "worker=%s input=%llu type=%s deaths=%llu", r->worker->name,
                   (unsigned long long)input->position, input->envelope->type,
                   (unsigned long long)deaths);
         fold_failed(r->fold, input, (uint32_t)deaths, &r->answers);
@@ -155,7 +160,8 @@ static void decide_input(struct runner *r, const struct item *input, const struc
         r->recorded = n;
         publish(r);
     } else {
-        log_error("%s: other rules began to answer: let the build that has them finish",
+        log_error("worker.rules",
+                  "other rules began to answer: let the build that has them finish worker=%s",
                   r->worker->name);
         runner_end(r, EXIT_FAILURE);
     }
@@ -201,7 +207,8 @@ static bool step(struct runner *r)
         return false;
     case MERGE_SKIPPED:
     case MERGE_ORPHAN:
-        log_error("%s: the log does not fit its inputs: position=%llu cause=%llu; see "
+        log_error("worker.log",
+                  "the log does not fit its inputs worker=%s position=%llu cause=%llu; see "
                   "`chancery audit`",
                   r->worker->name, (unsigned long long)(n ? own[0]->position : 0),
                   (unsigned long long)(n ? own[0]->envelope->cause : input->position));
@@ -265,8 +272,8 @@ static int on_input(void *arg, const struct chancery_record *record)
 
     desk_came(r->desk, record->position);
     if (!item) {
-        log_warn("%s: cannot be read position=%llu", r->worker->name,
-                 (unsigned long long)record->position);
+        log_warn("worker.unreadable", "an event cannot be read worker=%s position=%llu",
+                 r->worker->name, (unsigned long long)record->position);
         return 1;
     }
     bool answered = fold_answers(r->fold, item->envelope->stream, item->envelope->type);
@@ -308,7 +315,8 @@ static void on_ended(void *arg, int err, const char *text)
 {
     struct runner *r = arg;
 
-    log_error("%s: reading refused code=%s text=%s", r->worker->name, err_code(err), text);
+    log_error("worker.reading", "reading is refused worker=%s code=%s text=%s", r->worker->name,
+              err_code(err), text);
     runner_end(r, EXIT_FAILURE);
 }
 
@@ -342,7 +350,7 @@ static void on_session(void *arg, const struct chancery_session *s)
 {
     struct runner *r = arg;
 
-    log_info("%s: session seat=%s head=%llu", r->worker->name, s->seat,
+    log_info("worker.session", "worker=%s seat=%s head=%llu", r->worker->name, s->seat,
              (unsigned long long)s->head);
     if (!r->inputs) /* those that are there go on by themselves */
         readings_open(r, s->seat);
@@ -356,7 +364,7 @@ static int deaths_find(struct runner *r)
     int rc = deaths_open(&r->deaths, file);
 
     if (rc)
-        log_error("%s: cannot keep %s: %m", r->worker->name, file);
+        log_error("worker.keep", "worker=%s cannot keep %s: %m", r->worker->name, file);
     mem_free(file);
     return rc;
 }
@@ -417,7 +425,7 @@ static int runner_run(struct runner *r)
     if (deaths_find(r) != 0)
         return EXIT_FAILURE;
     if (chancery_open(&r->client, r->loop, &options, why) != 0) {
-        log_error("%s: %s", r->worker->name, why);
+        log_error("worker.start", "worker=%s: %s", r->worker->name, why);
         deaths_close(r->deaths);
         return EXIT_SETTINGS;
     }
@@ -450,7 +458,7 @@ int worker_main(const struct worker *w, int argc, char **argv)
     if (settings_read(&r.settings, file, w->name, NULL, NULL, NULL, &why) == 0)
         status = runner_run(&r);
     else
-        log_error("%s: %s", w->name, buf_cstr(&why));
+        log_error("worker.start", "worker=%s: %s", w->name, buf_cstr(&why));
     settings_clear(&r.settings);
     buf_free(&why);
     return status;

@@ -14,7 +14,7 @@ endfunction()
 chancery_bench(base)
 chancery_bench(journal broker_log)
 chancery_bench(limit PkgConfig::LMDB PkgConfig::ZMQ)
-chancery_bench(un_parse adapter_sanctions)
+chancery_bench(un_parse adapter_sanctions worker_embargo)
 chancery_bench(client lib_client)
 
 # The programs with steps that can be left out (bench/without.h): calls of the functions named go there.

@@ -123,7 +123,8 @@ static void on_outcome_recorded(void *arg, const struct chancery_result *result)
         return;
     }
     if (result->outcome == CHANCERY_REFUSED) {
-        log_error("alert: the broker refuses what was sent: %s: %s", result->code, result->text);
+        log_error("alert.unrecorded", "what was sent cannot be recorded code=%s text=%s",
+                  result->code, result->text);
         alert_end(a, 1);
         return;
     }
@@ -206,10 +207,10 @@ static void on_mail_done(void *arg, const struct outbox_report *r)
     for (size_t i = 0; i < n; i++)
         causes[i] = r->item->events[i]->position;
     if (r->taken)
-        log_info("alert: sent rule=%s key=\"%s\" tries=%u", r->item->terms->rule, r->item->key,
+        log_info("alert.sent", "rule=%s key=\"%s\" tries=%u", r->item->terms->rule, r->item->key,
                  r->tries);
     else
-        log_error("alert: given up rule=%s key=\"%s\" code=%s tries=%u answer=\"%s\"",
+        log_error("alert.failed", "given up rule=%s key=\"%s\" code=%s tries=%u answer=\"%s\"",
                   r->item->terms->rule, r->item->key, r->code, r->tries, r->text);
     pack_outcome(a, r, causes, n);
     a->unrecorded_mode = r->item->events[0]->mode;
@@ -266,8 +267,8 @@ static int on_embargo(void *arg, const struct chancery_record *r)
         rc = digest_event(a->digest, r->position, r->received, event.envelope, event.payload);
     }
     if (rc != 0)
-        log_warn("alert: event not understood position=%" PRIu64 " code=%s", r->position,
-                 err_code(rc));
+        log_warn("alert.unreadable", "an event is not understood position=%" PRIu64 " code=%s",
+                 r->position, err_code(rc));
     remind(a);
     return 1;
 }
@@ -278,7 +279,7 @@ static void on_embargo_caught_up(void *arg, uint64_t head)
 
     if (a->stage != FOLDING)
         return;
-    log_info("alert: caught up head=%" PRIu64 " waiting=%zu", head, outbox_waiting(a->outbox));
+    log_info("alert.caught-up", "head=%" PRIu64 " waiting=%zu", head, outbox_waiting(a->outbox));
     a->stage = LIVE;
     notify_say("READY=1\nSTATUS=mails waiting: %zu", outbox_waiting(a->outbox));
     remind(a);
@@ -291,7 +292,8 @@ static void on_ended(void *arg, int err, const char *text)
 
     if (a->stage == ENDING)
         return;
-    log_error("alert: reading was refused: %s: %s", err_code(err), text ? text : "");
+    log_error("alert.reading", "reading is refused code=%s text=%s", err_code(err),
+              text ? text : "");
     alert_end(a, 1);
 }
 
@@ -312,7 +314,7 @@ static void read_stream(struct alert *a, const char *stream,
     int rc = chancery_read(a->client, &options, &reading);
 
     if (rc != 0) {
-        log_error("alert: cannot read %s: %s", stream, err_text(rc));
+        log_error("alert.reading", "cannot read stream=%s: %s", stream, err_text(rc));
         alert_end(a, 1);
     }
 }
@@ -334,7 +336,8 @@ static void on_adopted(void *arg, const struct chancery_result *result)
     if (a->stage == ENDING)
         return;
     if (result->outcome != CHANCERY_RECORDED) {
-        log_error("alert: a rule's terms are not recorded: %s: %s", result->code, result->text);
+        log_error("alert.terms", "a rule's terms are not recorded code=%s text=%s", result->code,
+                  result->text);
         alert_end(a, 1);
     }
 }
@@ -355,11 +358,11 @@ static void adopt(struct alert *a, const Alert__RuleAdopted *wanted)
     int rc = chancery_publish(a->client, &event, 1, on_adopted, a);
     buf_free(&payload);
     if (rc != 0) {
-        log_error("alert: a rule's terms cannot be recorded: %s", err_text(rc));
+        log_error("alert.terms", "a rule's terms cannot be recorded: %s", err_text(rc));
         alert_end(a, 1);
         return;
     }
-    log_info("alert: rule adopted rule=%s recipients=%zu position=%" PRIu64, terms.rule,
+    log_info("alert.rule", "adopted rule=%s recipients=%zu position=%" PRIu64, terms.rule,
              terms.n_recipients, terms.position);
 }
 
@@ -451,7 +454,8 @@ static int on_told(void *arg, const struct chancery_record *r)
             row->fold(a, body);
     }
     if (rc != 0)
-        log_warn("alert: own event not understood position=%" PRIu64 " code=%s", r->position,
+        log_warn("alert.unreadable",
+                 "an event of its own is not understood position=%" PRIu64 " code=%s", r->position,
                  err_code(rc));
     return 1;
 }
@@ -463,7 +467,7 @@ static int outbox_begin(struct alert *a, const char *log)
     a->log = mem_str(log);
     int rc = outbox_open(&a->outbox, &a->loop, &a->own, a->log, on_mail_done, a);
     if (rc != 0) {
-        log_error("alert: libcurl cannot be used");
+        log_error("alert.start", "libcurl cannot be used");
         alert_end(a, 1);
     }
     return rc;
@@ -473,7 +477,7 @@ static void on_session(void *arg, const struct chancery_session *s)
 {
     struct alert *a = arg;
 
-    log_info("alert: connected log=%s seat=%s head=%" PRIu64, s->log, s->seat, s->head);
+    log_info("alert.session", "log=%s seat=%s head=%" PRIu64, s->log, s->seat, s->head);
     if (a->outbox || a->stage != STARTING || outbox_begin(a, s->log) != 0)
         return;
     a->exercise = s->mode == CORE__MODE__MODE_EXERCISE;
@@ -515,7 +519,7 @@ static bool on_watchdog(void *arg, struct buf *status)
 
 static void on_signal(uv_signal_t *signal, int number)
 {
-    log_info("alert: ending signal=%d", number);
+    log_info("alert.ending", "signal=%d", number);
     alert_end(signal->data, 0);
 }
 
@@ -554,7 +558,7 @@ static int configure(struct alert *a, const char *config)
         rc = alert_settings_check(&a->own, &why);
     }
     if (rc != 0)
-        log_error("alert: %s: %s", err_code(rc), buf_cstr(&why));
+        log_error("alert.start", "code=%s: %s", err_code(rc), buf_cstr(&why));
     buf_free(&why);
     return rc;
 }
@@ -572,7 +576,7 @@ static int connect_broker(struct alert *a)
     int rc = chancery_open(&a->client, &a->loop, &options, why);
 
     if (rc != 0)
-        log_error("alert: %s: %s", err_code(rc), why);
+        log_error("alert.start", "code=%s: %s", err_code(rc), why);
     else
         chancery_on_session(a->client, on_session, a);
     return rc;

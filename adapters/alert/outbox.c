@@ -120,7 +120,7 @@ static void on_answer(void *arg, const struct smtp_result *result)
     o->unreached = result->reached ? 0 : o->unreached + 1;
     o->closed_until = result->reached ? 0 : now + pause_after(o->unreached);
     if (again) {
-        log_warn("alert: not sent, trying again rule=%s code=%s tries=%u answer=\"%s\"",
+        log_warn("alert.delayed", "not sent, trying again rule=%s code=%s tries=%u answer=\"%s\"",
                  p->item->terms->rule, result->code, p->tries, result->text);
         p->not_before = now + pause_after(p->tries);
         post_put_back(o, p);

@@ -293,7 +293,7 @@ int sink_open(struct sink **out, uv_loop_t *loop, const char *dir, int *port)
     if (rc == 0)
         rc = uv_tcp_getsockname(&s->tcp, (struct sockaddr *)&address, &size);
     if (rc != 0) {
-        log_error("sink: cannot listen on the loopback interface: %s", uv_strerror(rc));
+        log_error("sink.start", "cannot listen on the loopback interface: %s", uv_strerror(rc));
         sink_close(s);
         return ERR_IO;
     }

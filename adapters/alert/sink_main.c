@@ -54,11 +54,11 @@ static int run(const char *dir, const char *port_file)
     uv_signal_start(&interrupt, on_signal, SIGINT);
     if (sink_open(&sink, &loop, dir, &port) == 0) {
         if (port_write(port_file, port) == 0) {
-            log_info("sink: listening port=%d dir=%s", port, dir);
+            log_info("sink.ready", "port=%d dir=%s", port, dir);
             uv_run(&loop, UV_RUN_DEFAULT);
             status = 0;
         } else {
-            log_error("sink: cannot write %s: %s", port_file, strerror(errno));
+            log_error("sink.start", "cannot write %s: %s", port_file, strerror(errno));
         }
         sink_close(sink);
     }
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-        log_error("sink: cannot make %s: %s", dir, strerror(errno));
+        log_error("sink.start", "cannot make %s: %s", dir, strerror(errno));
         return 1;
     }
     return run(dir, port_file);

@@ -83,7 +83,7 @@ static void adapter_end(struct adapter *a, int status)
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-    log_info("sanctions: ending signal=%d", number);
+    log_info("sanctions.ending", "signal=%d", number);
     adapter_end(handle->data, EXIT_SUCCESS);
 }
 
@@ -122,13 +122,13 @@ static void on_published(void *arg, int err, const char *code, const char *text,
         return;
     if (err != 0) {
         /* another instance answered, or a rule changed: begin again from the log */
-        log_error("sanctions: answers refused cause=%llu code=%s text=%s",
+        log_error("sanctions.refused", "the broker refuses answers cause=%llu code=%s text=%s",
                   (unsigned long long)a->position, code, text);
         adapter_end(a, EXIT_FAILURE);
         return;
     }
     fold_answers(a);
-    log_info("sanctions: answered cause=%llu events=%zu type=%s", (unsigned long long)a->position,
+    log_info("sanctions.answered", "cause=%llu events=%zu type=%s", (unsigned long long)a->position,
              a->answers.n, a->answers.events[a->answers.n - 1].type->name);
     request_done(a);
     chancery_read_more(a->requests);
@@ -139,7 +139,8 @@ static void publish(struct adapter *a)
     size_t first = a->position == a->cause ? a->known : 0;
 
     if (first > 0 && (a->answers.n != a->of || first >= a->of)) {
-        log_error("sanctions: the answers differ from those begun cause=%llu recorded=%zu of=%zu "
+        log_error("sanctions.differs",
+                  "the answers differ from those begun cause=%llu recorded=%zu of=%zu "
                   "now=%zu; this program decides otherwise than the one that began",
                   (unsigned long long)a->position, first, a->of, a->answers.n);
         adapter_end(a, EXIT_FAILURE);
@@ -206,7 +207,7 @@ static void parse(struct adapter *a)
     if (child_start(&a->child, a->loop, argv, PARSER_MS, on_output, on_parsed, a, &why) != 0) {
         feed_import_free(a->import);
         a->import = NULL;
-        log_error("sanctions: cannot start %s: %s", a->parser, why);
+        log_error("sanctions.parser", "cannot start %s: %s", a->parser, why);
         adapter_end(a, EXIT_FAILURE);
     }
 }
@@ -327,7 +328,7 @@ static int on_request(void *arg, const struct chancery_record *record)
 
     arena_reset(a->arena);
     if (event_open(&event, event_of(record), payload_of(record), a->arena, where) != 0) {
-        log_warn("sanctions: cannot be read position=%llu field=%s",
+        log_warn("sanctions.unreadable", "an event cannot be read position=%llu field=%s",
                  (unsigned long long)record->position, where);
         return 1;
     }
@@ -342,7 +343,8 @@ static int on_request(void *arg, const struct chancery_record *record)
 
 static void on_ended(void *arg, int err, const char *text)
 {
-    log_error("sanctions: reading refused code=%s text=%s", err_code(err), text ? text : "");
+    log_error("sanctions.reading", "reading is refused code=%s text=%s", err_code(err),
+              text ? text : "");
     adapter_end(arg, EXIT_FAILURE);
 }
 
@@ -357,7 +359,7 @@ static void read_requests(struct adapter *a)
         .arg = a,
     };
 
-    log_info("sanctions: reading requests from=%llu", (unsigned long long)options.from);
+    log_info("sanctions.reads", "requests from=%llu", (unsigned long long)options.from);
     int rc = chancery_read(a->client, &options, &a->requests);
     if (rc != 0)
         on_ended(a, rc, NULL);
@@ -394,7 +396,7 @@ static int on_own(void *arg, const struct chancery_record *record)
 
     arena_reset(a->arena);
     if (event_open(&event, event_of(record), payload_of(record), a->arena, where) != 0) {
-        log_warn("sanctions: cannot be read position=%llu field=%s",
+        log_warn("sanctions.unreadable", "an event cannot be read position=%llu field=%s",
                  (unsigned long long)record->position, where);
         return 1;
     }
@@ -423,7 +425,7 @@ static void on_session(void *arg, const struct chancery_session *s)
     static const char *const streams[] = {FEED, NULL};
     struct adapter *a = arg;
 
-    log_info("sanctions: session seat=%s head=%llu", s->seat, (unsigned long long)s->head);
+    log_info("sanctions.session", "seat=%s head=%llu", s->seat, (unsigned long long)s->head);
     if (a->own || a->requests)
         return; /* readings go on by themselves */
     const struct chancery_read_options options = {
@@ -499,7 +501,7 @@ static int adapter_run(struct adapter *a)
 
     a->loop = uv_default_loop();
     if (chancery_open(&a->client, a->loop, &options, why) != 0) {
-        log_error("sanctions: %s", why);
+        log_error("sanctions.start", "%s", why);
         return EXIT_SETTINGS;
     }
     a->arena = arena_new(EVENT_ARENA);
@@ -543,7 +545,7 @@ int main(int argc, char **argv)
         a.parser = parser_path(own.parser, a.settings.dir);
         a.status = adapter_run(&a);
     } else {
-        log_error("sanctions: %s", buf_cstr(&why));
+        log_error("sanctions.start", "%s", buf_cstr(&why));
     }
     mem_free(a.parser);
     conf_clear(keys, "sanctions", &own);

@@ -5,6 +5,7 @@
 #include "adapters/terminal/verb.h"
 
 int status_run(const struct call *c);
+int top_run(const struct call *c);
 const char *list_of(const struct call *c); /* --list, or "un" */
 int list_import_run(const struct call *c);
 int list_show_run(const struct call *c);
@@ -31,7 +32,7 @@ int worker_retry_run(const struct call *c);
 int clock_accept_run(const struct call *c);
 int clock_move_run(const struct call *c);
 int up_run(const struct call *c);
-void up_settings(void); /* what chancery.conf may say to this program, as chancery.conf(5) has it */
+int doctor_run(const struct call *c);
 int demo_run(const struct call *c);
 int completion_run(const struct call *c);
 int help_run(const struct call *c);

@@ -22,6 +22,7 @@
 
 #include "adapters/terminal/child.h"
 #include "adapters/terminal/commands.h"
+#include "adapters/terminal/programs.h"
 #include "lib/envelope.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -39,7 +40,8 @@ struct process {
     char *program, *log;
     pid_t pid;
     int64_t started, again; /* ms; `again` 0 = runs */
-    int pause;
+    int64_t since;          /* when that was, microseconds UTC */
+    int starts, pause;
 };
 
 struct up {
@@ -65,19 +67,23 @@ static int64_t now_ms(void)
 
 /* ---- what runs ---- */
 
-/* DIR/run/up.json: for whoever wants to know which process is which. */
+/* DIR/run/up.json, as processes.h describes it. */
 static void pids_write(const struct up *up)
 {
     char *path = mem_printf("%s/up.json", up->settings.run_dir);
     char *part = mem_printf("%s.part", path);
-    json_t *object = json_object(), *pids = json_object();
+    json_t *pids = json_object(), *since = json_object(), *restarts = json_object();
 
-    for (int i = 0; i < up->n; i++)
-        json_object_set_new(pids, up->processes[i].name, json_integer(up->processes[i].pid));
-    json_object_set_new(object, "up", json_integer(getpid()));
-    json_object_set_new(object, "processes", pids);
+    for (int i = 0; i < up->n; i++) {
+        const struct process *p = &up->processes[i];
+        json_object_set_new(pids, p->name, json_integer(p->pid));
+        json_object_set_new(since, p->name, json_integer(p->since));
+        json_object_set_new(restarts, p->name, json_integer(p->starts ? p->starts - 1 : 0));
+    }
+    json_t *object = json_pack("{s:i, s:o, s:o, s:o}", "up", (int)getpid(), "processes", pids,
+                               "since", since, "restarts", restarts);
     if (json_dump_file(object, part, JSON_COMPACT) != 0 || rename(part, path) != 0)
-        log_warn("up: cannot write %s: %s", path, strerror(errno));
+        log_warn("up.state", "cannot write %s: %s", path, strerror(errno));
     json_decref(object);
     mem_free(part);
     mem_free(path);
@@ -89,13 +95,15 @@ static void process_start(struct up *up, struct process *p)
 
     p->pid = child_start(argv, up->verbose ? NULL : p->log, true);
     p->started = now_ms();
+    p->since = time_now();
     p->again = 0;
+    p->starts++;
     if (p->pid < 0) {
         p->pid = 0;
         p->again = p->started + PAUSE_MOST;
-        log_error("up: cannot start %s: %s", p->name, strerror(errno));
+        log_error("up.start", "cannot start %s: %s", p->name, strerror(errno));
     } else {
-        log_info("up: started %s pid=%d", p->name, (int)p->pid);
+        log_info("up.started", "%s pid=%d", p->name, (int)p->pid);
     }
 }
 
@@ -106,10 +114,10 @@ static void process_ended(struct process *p, int status)
     if (now - p->started >= STEADY)
         p->pause = PAUSE_LEAST;
     if (WIFSIGNALED(status))
-        log_warn("up: %s was ended by signal %d (%s), again in %d ms", p->name, WTERMSIG(status),
-                 strsignal(WTERMSIG(status)), p->pause);
+        log_warn("up.ended", "%s was ended by signal %d (%s), again in %d ms", p->name,
+                 WTERMSIG(status), strsignal(WTERMSIG(status)), p->pause);
     else
-        log_warn("up: %s ended with status %d, again in %d ms; see %s", p->name,
+        log_warn("up.ended", "%s ended with status %d, again in %d ms; see %s", p->name,
                  WEXITSTATUS(status), p->pause, p->log);
     p->pid = 0;
     p->again = now + p->pause;
@@ -162,19 +170,6 @@ static void broker_await(struct up *up)
 
 /* ---- settings ---- */
 
-/* [process NAME] program, or chancery-NAME beside this one. */
-static char *program_of(const struct up *up, const char *name)
-{
-    const struct settings_process *own = settings_process_find(&up->settings, name);
-
-    if (own)
-        return mem_str(own->program);
-    char *file = mem_printf("chancery-%s", name);
-    char *program = program_beside(file);
-    mem_free(file);
-    return program;
-}
-
 static int process_add(struct up *up, const char *name)
 {
     if (up->n == PROCESSES_MOST || !identifier_valid(name)) {
@@ -184,7 +179,7 @@ static int process_add(struct up *up, const char *name)
     }
     struct process *p = &up->processes[up->n++];
     snprintf(p->name, sizeof p->name, "%s", name);
-    p->program = program_of(up, name);
+    p->program = programs_find(&up->settings, name);
     p->log = mem_printf("%s/%s.log", up->settings.run_dir, name);
     p->pause = PAUSE_LEAST;
     if (access(p->program, X_OK) != 0) {
@@ -220,26 +215,11 @@ static int lock_take(struct up *up)
     return rc;
 }
 
-static const struct conf_key keys[] = {
-    {"up", "processes", CONF_STRING, offsetof(struct up, names), "broker embargo sanctions alert",
-     0, 0, "What `chancery up` starts, the broker first; the units of systemd do not read it"},
-    {0},
-};
-
-void up_settings(void)
-{
-    settings_man(NULL, keys, stdout);
-    settings_man("terminal", NULL, stdout);
-}
-
 static int settings_find(struct up *up, const struct call *c)
 {
-    const char *dir = getenv("CHANCERY_DIR");
     struct buf why = {0};
+    int rc = programs_read(c, &up->settings, &up->names, &why);
 
-    if (c->option[OPT_CONFIG] || c->option[OPT_DIR])
-        dir = c->option[OPT_CONFIG] ? c->option[OPT_CONFIG] : c->option[OPT_DIR];
-    int rc = settings_read(&up->settings, dir && dir[0] ? dir : ".", NULL, keys, up, NULL, &why);
     if (rc < 0)
         complain("%s; name an instance with --dir, or make one with `chancery init DIR`",
                  buf_cstr(&why));
@@ -267,13 +247,13 @@ static void serve(struct up *up)
     }
     pids_write(up);
     if (!stopping)
-        log_info("up: %d processes run in %s; Ctrl-C or SIGTERM stops them", up->n,
+        log_info("up.ready", "%d processes run in %s; Ctrl-C or SIGTERM stops them", up->n,
                  up->settings.dir);
     while (!stopping) {
         look_after(up);
         sleep_ms(50);
     }
-    log_info("up: stopping");
+    log_info("up.stopping", "ending what was started");
     for (int i = 0; i < up->n; i++)
         pids[i] = up->processes[up->n - 1 - i].pid;
     child_stop_all(pids, up->n);

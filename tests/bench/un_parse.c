@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* un_parse.c - how fast the UN list is read and made canonical, beside expat alone
+/* un_parse.c - how fast the UN list is read, made canonical and compared, beside expat alone
  *
- * -q FILE.xml.xz: the best of ROUNDS, the two taken in turn, and the peak of memory.  Expat alone
- * has empty handlers for elements and text, so that it hands out everything.
+ * -q NEW.xml.xz -x OLD.xml.xz: the best of ROUNDS, taken in turn, and the peak of memory.  Expat
+ * alone has empty handlers for elements and text, so that it hands out everything.  What is
+ * compared with is there already, packed, as the worker keeps it.
  */
 #include <expat.h>
 #include <stdio.h>
@@ -12,8 +13,10 @@
 #include "adapters/sanctions/un.h"
 #include "tests/bench/bench.h"
 #include "tests/support/unpack.h"
+#include "workers/embargo/compare.h"
+#include "workers/embargo/render.h"
 
-enum { ROUNDS = 40 };
+enum { ROUNDS = 40, PARTIES_MOST = 4096 };
 
 static void nothing_start(void *arg, const char *name, const char **attributes)
 {
@@ -43,53 +46,120 @@ static double expat_alone(struct slice file)
     return bench_now() - from;
 }
 
-static int count(void *arg, const Sanctions__ListedParty *party, const struct hash *content)
+/* ---- the list ---- */
+
+struct held {
+    char reference[65];
+    struct hash content;
+    struct buf packed;
+};
+
+struct reading {
+    struct held held[PARTIES_MOST]; /* of the old list, by reference */
+    size_t n;
+    struct arena *arena;
+    size_t parties, amended, changes; /* of the new one */
+};
+
+static int hold(void *arg, const Sanctions__ListedParty *party, const struct hash *content)
 {
-    (void)party, (void)content;
-    ++*(size_t *)arg;
+    struct reading *r = arg;
+    struct held *h = &r->held[r->n++];
+
+    if (r->n == PARTIES_MOST)
+        exit(EXIT_FAILURE);
+    snprintf(h->reference, sizeof h->reference, "%s", party->reference);
+    h->content = *content;
+    sanctions__listed_party__pack(
+        party, buf_grow(&h->packed, sanctions__listed_party__get_packed_size(party)));
+    h->packed.size = sanctions__listed_party__get_packed_size(party);
     return 0;
 }
 
-static double canonical(struct slice file, size_t *parties)
+static int by_reference(const void *a, const void *b)
+{
+    return strcmp(((const struct held *)a)->reference, ((const struct held *)b)->reference);
+}
+
+static int count(void *arg, const Sanctions__ListedParty *party, const struct hash *content)
+{
+    (void)party, (void)content;
+    ++((struct reading *)arg)->parties;
+    return 0;
+}
+
+static int compare(void *arg, const Sanctions__ListedParty *party, const struct hash *content)
+{
+    struct reading *r = arg;
+    struct comparison found;
+    struct held key;
+
+    r->parties++;
+    snprintf(key.reference, sizeof key.reference, "%s", party->reference);
+    const struct held *h = bsearch(&key, r->held, r->n, sizeof key, by_reference);
+    if (!h || hash_equal(&h->content, content))
+        return 0;
+    arena_reset(r->arena);
+    const Sanctions__ListedParty *before =
+        sanctions__listed_party__unpack(arena_allocator(r->arena), h->packed.size, h->packed.data);
+    compare_parties(&found, before, party, r->arena);
+    r->amended++;
+    r->changes += found.n;
+    return 0;
+}
+
+static double list_read(struct slice file, un_party *each, struct reading *r)
 {
     double from = bench_now();
     struct list list = {.counts = NULL};
     struct list_fault fault;
     struct hash snapshot, content;
 
-    *parties = 0;
+    r->parties = r->amended = r->changes = 0;
     hash_sha256(&snapshot, file);
-    if (un_read(file, count, parties, &list, &fault) != 0) {
-        fprintf(stderr, "%s: %s\n", fault.code, fault.text);
-        exit(EXIT_FAILURE);
-    }
+    if (un_read(file, each, r, &list, &fault) != 0)
+        bench_fail(fault.code, fault.text);
     list_content(&list, &content);
     list_clear(&list);
     return bench_now() - from;
 }
 
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
 int main(int argc, char **argv)
 {
-    struct buf file = {0};
+    struct buf file = {0}, old = {0};
     struct bench_options o;
     struct rusage usage;
-    double best[2] = {1e9, 1e9};
-    size_t parties = 0;
+    double alone = 1e9, canonical = 1e9, compared = 1e9;
+    struct reading *r = mem_new(sizeof *r);
 
     bench_options(&o, argc, argv, "UN list");
-    if (!unpack(o.queue, &file))
+    if (!unpack(o.queue, &file) || !unpack(o.extra, &old))
         return EXIT_FAILURE;
+    r->arena = arena_new(RENDER_ARENA);
+    list_read(slice_buf(&old), hold, r);
+    qsort(r->held, r->n, sizeof *r->held, by_reference);
     for (int i = 0; i < ROUNDS; i++) {
-        double alone = expat_alone(slice_buf(&file));
-        double all = canonical(slice_buf(&file), &parties);
-        best[0] = alone < best[0] ? alone : best[0];
-        best[1] = all < best[1] ? all : best[1];
+        alone = least(alone, expat_alone(slice_buf(&file)));
+        canonical = least(canonical, list_read(slice_buf(&file), count, r));
+        compared = least(compared, list_read(slice_buf(&file), compare, r));
     }
     getrusage(RUSAGE_SELF, &usage);
     o.size = file.size;
-    bench_report(&o, "read by expat alone", 1, best[0], NULL);
-    bench_report(&o, "read and made canonical", 1, best[1], NULL);
-    printf("note: %zu parties, peak of memory %ld KiB\n", parties, usage.ru_maxrss);
+    bench_report(&o, "read by expat alone", 1, alone, NULL);
+    bench_report(&o, "read, made canonical", 1, canonical, NULL);
+    bench_report(&o, "read, made canonical, compared", 1, compared, NULL);
+    printf("note: %zu parties, %zu amended in %zu fields, peak of memory %ld KiB\n", r->parties,
+           r->amended, r->changes, usage.ru_maxrss);
+    for (size_t i = 0; i < r->n; i++)
+        buf_free(&r->held[i].packed);
+    arena_free(r->arena);
+    mem_free(r);
     buf_free(&file);
+    buf_free(&old);
     return EXIT_SUCCESS;
 }

@@ -53,11 +53,11 @@ class Office:
             return file.read()
 
     def start_alert(self):
-        said = self.log_of("chancery-alert").count("caught up") if \
+        said = self.log_of("chancery-alert").count("alert.caught-up: ") if \
             os.path.exists(os.path.join(self.root, "chancery-alert.log")) else 0
         self.start("chancery-alert")
         wait_for("the adapter to catch up",
-                 lambda: self.log_of("chancery-alert").count("caught up") > said)
+                 lambda: self.log_of("chancery-alert").count("alert.caught-up: ") > said)
 
     def stop(self, name, number=signal.SIGTERM):
         process = self.processes.pop(name)
@@ -95,7 +95,7 @@ class Office:
 
     def recorded(self, n):
         """Until the adapter's log tells of n mails that were sent."""
-        wait_for(f"{n} sent", lambda: self.log_of("chancery-alert").count("alert: sent") >= n)
+        wait_for(f"{n} sent", lambda: self.log_of("chancery-alert").count("alert.sent: ") >= n)
 
     def __enter__(self):
         return self

@@ -58,7 +58,7 @@ class Bare(Commands):
                                  stderr=log,
                                  env={**os.environ, **self.environment, **(environment or {})})
         wait_for("the broker serves or ends", lambda: process.poll() is not None
-                 or "broker: ready" in self.said(begin), pause=0.002)
+                 or "broker.ready: " in self.said(begin), pause=0.002)
         return process
 
     def said(self, begin=0):

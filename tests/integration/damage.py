@@ -49,8 +49,8 @@ def ends_in_doubt(i, broker, *words):
 def a_sound_log_is_read_over_and_told():
     i = bare("100M")
     broker = i.broker()
-    wait_for("a pass is told", lambda: "scrub: the log is sound" in i.said())
-    records = int(re.search(r"sound records=(\d+)", i.said())[1])
+    wait_for("a pass is told", lambda: "scrub.sound: " in i.said())
+    records = int(re.search(r"scrub.sound: records=(\d+)", i.said())[1])
     assert records >= head(), (records, head())
     i.stop(broker)
     i.drop()
@@ -58,7 +58,7 @@ def a_sound_log_is_read_over_and_told():
 
 def a_flip_that_nobody_reads_is_found_by_the_scrubber():
     i = bare("100M", "payload", middle())
-    ends_in_doubt(i, i.broker(), "scrub: the log is damaged", f"position={middle()} ",
+    ends_in_doubt(i, i.broker(), "scrub.damaged: ", f"position={middle()} ",
                   "what=record", "code=record.damaged", "chancery log verify")
 
 
@@ -68,7 +68,7 @@ def a_flip_while_the_broker_runs_is_found_before_the_pass_ends():
         at = f.read().rindex(b"chancery.sanctions.v1.PartyPublished")
     broker = i.broker()
     flip(data(i), at + 3, 1)
-    ends_in_doubt(i, broker, "scrub: the log is damaged", "code=record.damaged")
+    ends_in_doubt(i, broker, "scrub.damaged: ", "code=record.damaged")
 
 
 def an_altered_index_is_found_by_the_scrubber():
@@ -82,7 +82,7 @@ def a_reader_that_comes_to_a_flip_gets_no_record_and_the_broker_stops():
     i.check("log", "head")  # what is sound is served
     done = i.run("event", "ls", "--from", str(middle()), "--limit", "1")
     assert done.returncode != 0 and not done.stdout, done
-    ends_in_doubt(i, broker, f"position={middle()}", "the record is damaged")
+    ends_in_doubt(i, broker, f"position={middle()}", "broker.damaged: ")
 
 
 def a_file_that_is_cut_while_the_broker_runs_stops_it():
@@ -121,7 +121,7 @@ def whatever_bit_is_wrong_nobody_dies_of_it():
         i.spawn(tool("chancery"), "event", "ls", "--dir", i.dir, stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL)
         wait_for("it ends or calls the log sound", lambda: broker.poll() is not None
-                 or "scrub: the log is sound" in i.said())
+                 or "scrub.sound: " in i.said())
         if broker.poll() is None:
             i.stop(broker)
         assert broker.returncode in (0, REFUSED, DOUBT), (at, bit, broker.returncode, i.said())

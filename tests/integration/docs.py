@@ -10,7 +10,8 @@ from instance import BUILD, SOURCE, Instance, Skip, run, tool
 from notify import started
 
 EXAMPLE = os.path.join(SOURCE, "docs", "chancery.conf")
-PROGRAMS = ("chancery", "chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert")
+PROGRAMS = ("chancery", "chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert",
+            "chancery-metrics")
 
 
 def settings():
@@ -31,7 +32,7 @@ def settings():
 
 def the_manual_pages_are_complete_and_without_a_warning():
     pages = glob.glob(os.path.join(BUILD, "docs", "*.[1-9]"))
-    assert len(pages) == 7, pages
+    assert len(pages) == 9, pages
     if not shutil.which("groff"):
         raise Skip("groff is not here")
     for page in pages:
@@ -43,6 +44,29 @@ def the_manual_pages_are_complete_and_without_a_warning():
             text = re.sub("\b.", "", done.stdout)  # bold is struck twice
             for section, key in settings():
                 assert f"[{section}]" in text and f"{key} = " in text, (section, key)
+
+
+def logged():
+    """(level, id) of every line that a program may log."""
+    found = set()
+    for path in glob.glob(os.path.join(SOURCE, "*", "**", "*.c"), recursive=True):
+        if os.path.relpath(path, SOURCE).split(os.sep)[0] in ("lib", "broker", "workers", "adapters"):
+            with open(path) as f:
+                found |= set(re.findall(r'\blog_(error|warn|info|debug)\(\s*"([^"]*)"', f.read()))
+    return found
+
+
+def every_message_has_an_id_that_its_page_explains():
+    with open(os.path.join(SOURCE, "docs", "chancery-messages.7.scd")) as f:
+        page = f.read().split("# ENVIRONMENT")[0]
+    found = logged()
+    assert len(found) > 50 and all(re.fullmatch(r"[a-z]+\.[a-z-]+", name) for _, name in found), found
+    explained = re.findall(r"\*([a-z]+\.[a-z-]+)\*", page)
+    assert len(explained) == len(set(explained)), explained
+    assert set(explained) == {name for _, name in found}, set(explained) ^ {name for _, name in found}
+    waiting = page[:page.index("# TO KNOW OF")]
+    for level, name in found:
+        assert level != "error" or f"*{name}*" in waiting, name
 
 
 def the_example_names_every_setting_and_no_other():
@@ -64,7 +88,8 @@ def serves(i, text):
         own = re.search("server-key = .*", f.read())[0]
     with open(i.conf, "w") as f:
         f.write(re.sub("server-key = .*", own, text))
-    processes = started(i, "broker", "embargo", "sanctions", "alert")
+    i.listen()
+    processes = started(i, "broker", "embargo", "sanctions", "alert", "metrics")
     assert i.json("list", "status")
     for p in reversed(processes):
         p.end()
@@ -78,11 +103,11 @@ def every_program_takes_the_example():
     with open(os.path.join(i.dir, "keys", "smtp"), "w") as f:
         f.write("secret\n")
     os.chmod(f.name, 0o600)
-    every = re.sub("(?m)^; ([a-z-]+ = )", r"\1", text)
+    every = re.sub("(?m)^; (?!listen = 127)([a-z-]+ = )", r"\1", text)
     serves(i, every.replace("tcp://0.0.0.0:7312", "ipc://run/broker.sock"))
 
 
 if __name__ == "__main__":
-    run([the_manual_pages_are_complete_and_without_a_warning,
+    run([the_manual_pages_are_complete_and_without_a_warning, every_message_has_an_id_that_its_page_explains,
          the_example_names_every_setting_and_no_other,
          every_program_takes_the_example])

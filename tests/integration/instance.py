@@ -12,6 +12,7 @@ import pty
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,13 @@ def spawn(*command, **keywords):
     process = subprocess.Popen(command, **keywords)
     atexit.register(lambda: process.poll() is None and process.kill())
     return process
+
+
+def free_port():
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def snapshot(date, into):
@@ -142,6 +150,15 @@ class Instance(Commands):
         self.up_process = None
         self.check("init", self.dir, "--exercise", *init_arguments, dir=False)
         atexit.register(self.down)
+
+    def listen(self):
+        """Lets metrics listen where nobody does; the port."""
+        port = free_port()
+        with open(self.conf) as f:
+            conf = f.read()
+        with open(self.conf, "w") as f:
+            f.write(conf.replace("[metrics]\n", f"[metrics]\nlisten = 127.0.0.1:{port}\n"))
+        return port
 
     def up(self):
         log = open(os.path.join(self.root, "up.log"), "ab")

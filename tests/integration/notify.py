@@ -105,12 +105,13 @@ def a_disk_that_does_not_answer_starves_the_broker_though_its_loop_turns():
 def a_worker_is_ready_when_it_answers_and_adapters_when_they_read():
     i = Instance("--smtp", "smtp://127.0.0.1:9", "--mail-from", "a@qma.example", "--mail-to",
                  "b@qma.example")
+    i.listen()
     services = started(i, "broker", "embargo", "sanctions")
     i.check("list", "import", "--list", "un", snapshot("2023-03-27", scratch()))
     services[1].end()
     services[1], = started(i, "embargo")
     assert i.json("list", "status")[0]["lists"], "the first question after READY is answered"
-    services += started(i, "alert")
+    services += started(i, "alert", "metrics")
     for s in services:
         s.fed(2)
     for s in reversed(services):
@@ -120,7 +121,8 @@ def a_worker_is_ready_when_it_answers_and_adapters_when_they_read():
 def who_waits_for_a_broker_that_is_gone_is_fed_and_who_gets_no_answer_is_not():
     i = Instance("--smtp", "smtp://127.0.0.1:9", "--mail-from", "a@qma.example", "--mail-to",
                  "b@qma.example")
-    broker, *clients = started(i, "broker", "embargo", "sanctions", "alert")
+    i.listen()
+    broker, *clients = started(i, "broker", "embargo", "sanctions", "alert", "metrics")
     broker.process.send_signal(signal.SIGSTOP)
     try:
         for c in clients:

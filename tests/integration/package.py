@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from instance import BUILD, SOURCE, Skip, run, scratch, snapshot
+from instance import BUILD, SOURCE, Skip, free_port, run, scratch, snapshot
 from notify import Manager
 
 SUPPORT = os.path.join(SOURCE, "tests", "support")
@@ -19,10 +19,11 @@ sys.path.append(SUPPORT)
 
 PACKAGES = ("chancery", "chancery-adapters", "chancery-broker", "chancery-workers", "libchancery-dev",
             "libchancery1")
-UNITS = ("chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert")
+UNITS = ("chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert", "chancery-metrics")
 DIR = "/var/lib/chancery"
 KEYS = {"broker": "chancery-broker", "log": "chancery-broker", "embargo": "chancery-embargo",
-        "sanctions": "chancery-sanctions", "alert": "chancery-alert", "administrator": "root"}
+        "sanctions": "chancery-sanctions", "alert": "chancery-alert", "metrics": "chancery-metrics",
+        "administrator": "root"}
 
 
 def need(*programs):
@@ -230,6 +231,8 @@ def installed_founded_started_and_removed_in_a_chroot():
     machine.run("chancery", "init", DIR, "--config", "/etc/chancery/chancery.conf", "--exercise",
                 "--log", "chancery.qma.example/main", "--office", "npc", "--seat", "amina", "--smtp",
                 "smtp://127.0.0.1:9", "--mail-from", "a@qma.example", "--mail-to", "b@qma.example")
+    machine.run("sed", "-i", f"/^.metrics/a listen = 127.0.0.1:{free_port()}",
+                "/etc/chancery/chancery.conf")
     processes = [machine.start(unit) for unit in UNITS]
     a_person_of_the_group_works_and_a_stranger_is_not_heard(machine)
     each_process_reads_its_own_key_and_the_broker_alone_the_log(machine)

@@ -23,6 +23,7 @@ def block(marker, page="README.md"):
 def mask(line):
     line = re.sub(r"/tmp/chancery-demo-\w+|/\S*/(?=instance|un-consolidated)", "DIR", line)
     line = re.sub(r"DIR/", "DIR", line)
+    line = re.sub(r" of \S+Z, root", " of TIME, root", line)
     return re.sub(r"\b[0-9a-f]{64}\b", "HASH", line).rstrip()
 
 

@@ -104,6 +104,35 @@ static void wait_done(struct rig *r, size_t done)
         uv_run(&r->loop, UV_RUN_ONCE);
 }
 
+static uint64_t counted(const struct histogram *h)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i <= h->n_bounds; i++)
+        n += h->counts[i];
+    return n;
+}
+
+static void a_measurement_is_counted_by_its_size(void **unused)
+{
+    (void)unused;
+    struct histogram h = histogram_of_commit_time();
+
+    for (size_t i = 1; i < h.n_bounds; i++)
+        assert_true(h.bounds[i - 1] < h.bounds[i]);
+    histogram_add(&h, 0);
+    histogram_add(&h, h.bounds[0]);
+    histogram_add(&h, h.bounds[0] + 1);
+    histogram_add(&h, h.bounds[h.n_bounds - 1]);
+    histogram_add(&h, UINT32_MAX);
+    assert_int_equal(h.counts[0], 2);
+    assert_int_equal(h.counts[1], 1);
+    assert_int_equal(h.counts[h.n_bounds - 1], 1);
+    assert_int_equal(h.counts[h.n_bounds], 1);
+    assert_int_equal(counted(&h), 5);
+    assert_int_equal(h.sum, 2 * h.bounds[0] + 1 + h.bounds[h.n_bounds - 1] + UINT32_MAX);
+}
+
 static void what_gathers_during_a_commit_lands_in_the_next_one(void **unused)
 {
     (void)unused;
@@ -114,7 +143,15 @@ static void what_gathers_during_a_commit_lands_in_the_next_one(void **unused)
     assert_int_equal(commit_pending(r->commit), CALLS);
     wait_done(r, CALLS);
     assert_int_equal(r->batches, 2); /* the first one alone, and all the others */
-    assert_int_equal(commit_count(r->commit), 2);
+    const struct commit_totals *t = commit_totals(r->commit);
+    assert_int_equal(t->batches, 2);
+    assert_int_equal(t->events, CALLS);
+    assert_int_equal(t->bytes, CALLS * (sizeof "event" + sizeof "payload" - 2));
+    assert_int_equal(t->size.counts[0], 1);
+    assert_int_equal(t->size.counts[9], 1); /* from 257 to 512 */
+    assert_int_equal(t->size.sum, CALLS);
+    assert_int_equal(counted(&t->time), 2);
+    assert_true(t->time.sum > 0);
     for (size_t i = 0; i < CALLS; i++)
         assert_int_equal(r->first[i], i + 2);
     assert_int_equal(journal_head(r->journal), CALLS + 1);
@@ -169,6 +206,8 @@ static void a_call_without_events_comes_back_in_its_turn(void **unused)
     wait_done(r, 2);
     assert_int_equal(r->first[0], 2);
     assert_int_equal(journal_head(r->journal), 2);
+    assert_int_equal(commit_totals(r->commit)->batches, 2);
+    assert_int_equal(counted(&commit_totals(r->commit)->time), 1);
     rig_free(r);
 }
 
@@ -298,8 +337,15 @@ static void refusals_are_counted_in_a_bounded_table(void **unused)
     for (size_t i = 0; i < r.n; i++)
         counted += r.rows[i].count;
     assert_int_equal(counted, 1000);
+    refusals_count(&r, "", "stranger", "", "", 0);
     refusals_clear(&r);
-    assert_int_equal(r.total, 1000);
+    assert_int_equal(r.total, 1001);
+    assert_int_equal(r.n_totals, 2); /* by code, whatever the rows had no room for */
+    assert_string_equal(r.totals[0].code, "seat.order");
+    assert_int_equal(r.totals[0].count, 1000);
+    assert_int_equal(r.totals[1].count, 1);
+    refusals_free(&r);
+    assert_int_equal(r.total, 0);
 }
 
 static void a_bucket_gives_its_rate_and_no_more(void **unused)
@@ -319,6 +365,7 @@ static void a_bucket_gives_its_rate_and_no_more(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_measurement_is_counted_by_its_size),
         cmocka_unit_test(what_gathers_during_a_commit_lands_in_the_next_one),
         cmocka_unit_test(nothing_gathers_behind_a_closing_batch),
         cmocka_unit_test(what_gathers_is_bounded),

@@ -4,6 +4,7 @@
 #include "workers/embargo/compare.h"
 #include "workers/embargo/identity.h"
 #include "workers/embargo/render.h"
+#include "workers/embargo/same.h"
 
 struct fixture {
     struct arena *arena;
@@ -340,6 +341,41 @@ static void a_name_is_known_by_letters_folded_and_by_its_aliases(void **state)
     assert_true(identity_doubtful(&f->before, &f->after, f->arena));
 }
 
+static void a_field_is_the_same_as_its_copy_and_not_as_another(void **state)
+{
+    struct fixture *f = *state;
+    Sanctions__Alias one = SANCTIONS__ALIAS__INIT, other = SANCTIONS__ALIAS__INIT;
+    Sanctions__ListDate day = SANCTIONS__LIST_DATE__INIT, next = SANCTIONS__LIST_DATE__INIT;
+    Sanctions__Alias *ones[] = {&one}, *others[] = {&other};
+    Sanctions__ListDate *days[] = {&day}, *nexts[] = {&next};
+    const char *titles[] = {"Dr", "Prof"}, *turned[] = {"Prof", "Dr"};
+    const ProtobufCMessageDescriptor *type = f->before.base.descriptor;
+
+    one.birth_date = other.birth_date = &day;
+    f->before.aliases = ones, f->before.n_aliases = 1;
+    f->before.birth_dates = days, f->before.n_birth_dates = 1;
+    f->before.titles = titles, f->before.n_titles = 2;
+    f->after = f->before;
+    f->after.aliases = others;
+    for (unsigned i = 0; i < type->n_fields; i++)
+        assert_true(same_field(&f->before.base, &f->after.base, &type->fields[i]));
+    day.text = "1970";
+    next.from_day = 1;
+    other.birth_date = NULL;
+    f->after.birth_dates = nexts;
+    f->after.titles = turned;
+    f->after.type = SANCTIONS__PARTY_TYPE__PARTY_TYPE_ENTITY;
+    f->after.name_1 = "ABBA";
+    static const char *const changed[] = {"aliases", "birth_dates", "titles", "type", "name_1"};
+    for (size_t i = 0; i < sizeof changed / sizeof *changed; i++)
+        assert_false(same_field(&f->before.base, &f->after.base,
+                                protobuf_c_message_descriptor_get_field_by_name(type, changed[i])));
+    f->after.n_titles = 1;
+    f->after.titles = titles;
+    assert_false(same_field(&f->before.base, &f->after.base,
+                            protobuf_c_message_descriptor_get_field_by_name(type, "titles")));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -359,6 +395,7 @@ int main(void)
         TEST(values_that_read_alike_are_shown_by_their_parts),
         TEST(long_values_are_cut_between_characters),
         TEST(a_party_with_other_names_and_other_birth_is_somebody_else),
+        TEST(a_field_is_the_same_as_its_copy_and_not_as_another),
         TEST(a_name_is_known_by_letters_folded_and_by_its_aliases),
     };
 #undef TEST

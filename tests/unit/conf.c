@@ -2,6 +2,7 @@
 /* conf.c - settings: what is taken, and how a mistake is named */
 #include "lib/conf.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@ struct target {
     char *name;
     int64_t number, wait, size;
     bool flag;
+    struct sockaddr_storage listen;
     struct rule {
         char *name, *to;
         int64_t count;
@@ -34,6 +36,7 @@ static const struct conf_key keys[] = {
     {"broker", "wait", CONF_SECONDS, OF(wait), "15m", 1000000, INT64_C(604800000000), "A duration"},
     {"broker", "size", CONF_SIZE, OF(size), "64K", 4096, INT64_C(1) << 31, "A size"},
     {"broker", "flag", CONF_BOOL, OF(flag), "no", 0, 0, "A flag"},
+    {"broker", "listen", CONF_LOOPBACK, OF(listen), "127.0.0.1:1", 0, 0, "A place"},
     {"rule *", "to", CONF_STRING, OF_RULE(to), "!", 3, 40, "Who"},
     {"rule *", "count", CONF_NUMBER, OF_RULE(count), "1", 0, 9, "How many"},
     {0},
@@ -117,7 +120,7 @@ static void a_mistake_is_named_with_file_line_and_what_is_allowed(void **unused)
          "q.conf:2: [broker] has no key \"numbr\"; did you mean \"number\"?"},
         {"[broker]\nwiat = 1\n", "q.conf:2: [broker] has no key \"wiat\"; did you mean \"wait\"?"},
         {"[broker]\nsomething = 1\n",
-         "q.conf:2: [broker] has no key \"something\"; it has: number, wait, size, flag"},
+         "q.conf:2: [broker] has no key \"something\"; it has: number, wait, size, flag, listen"},
         {"\n[broke]\nnumber = 1\n",
          "q.conf:3: there is no section [broke]; did you mean [broker]?"},
         {"[elsewhere]\na = 1\n", "q.conf:2: there is no section [elsewhere]"},
@@ -169,6 +172,42 @@ static void a_mistake_is_named_with_file_line_and_what_is_allowed(void **unused)
         buf_free(&why);
         target_clear(&t);
     }
+}
+
+static void an_address_is_one_that_no_other_machine_reaches(void **unused)
+{
+    (void)unused;
+    static const char *const wrong[] = {
+        "0.0.0.0:9464",    "192.0.2.1:9464",      "[::]:9464",    "[2001:db8::1]:1",
+        "localhost:9464",  "127.0.0.1",           "127.0.0.1:",   "127.0.0.1:0",
+        "127.0.0.1:65536", "127.0.0.1:94x",       "127.0.0.1:-1", ":9464",
+        "::1:9464",        "[127.0.0.1]:1",       "[::1]",        "128.0.0.1:9464",
+        "127.0.0.1:+9464", "[::ffff:127.0.0.1]:1"};
+    struct target t;
+    struct buf why = {0}, expected = {0}, text = {0};
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        buf_reset(&text), buf_reset(&expected), buf_reset(&why);
+        buf_printf(&text, "[broker]\nlisten = %s\n", wrong[i]);
+        buf_printf(&expected,
+                   "q.conf:2: [broker] listen = %s: must be an address of this machine alone and a "
+                   "port: 127.0.0.1:9464, [::1]:9464",
+                   wrong[i]);
+        assert_int_equal(parse(&t, buf_cstr(&text), &why), ERR_CONFIG);
+        assert_string_equal(buf_cstr(&why), buf_cstr(&expected));
+        target_clear(&t);
+    }
+    assert_int_equal(parse(&t, "[broker]\nlisten = 127.8.0.1:65535\n", &why), 0);
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&t.listen;
+    assert_int_equal(v4->sin_family, AF_INET);
+    assert_int_equal(ntohl(v4->sin_addr.s_addr), 0x7f080001);
+    assert_int_equal(ntohs(v4->sin_port), 65535);
+    assert_int_equal(parse(&t, "[broker]\nlisten = [::1]:9464\n", &why), 0);
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&t.listen;
+    assert_int_equal(v6->sin6_family, AF_INET6);
+    assert_true(IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr));
+    assert_int_equal(ntohs(v6->sin6_port), 9464);
+    buf_free(&why), buf_free(&expected), buf_free(&text);
 }
 
 static void a_line_that_would_be_cut_is_refused(void **unused)
@@ -323,13 +362,15 @@ static void the_manual_says_of_a_key_what_the_table_says(void **unused)
 
     conf_man(keys + 1, "broker", out);
     fclose(out);
-    assert_string_equal(text, "\n*number* = _number_\n\tA number. From 1 to 65535. Default: 7.\n"
-                              "\n*wait* = _duration_\n\tA duration. From 1s to 7d. Default: 15m.\n"
-                              "\n*size* = _size_\n\tA size. From 4K to 2G. Default: 64K.\n"
-                              "\n*flag* = _yes|no_\n\tA flag. Default: no.\n"
-                              "\n## [rule NAME]\n"
-                              "\n*to* = _text_\n\tWho. Must be stated.\n"
-                              "\n*count* = _number_\n\tHow many. From 0 to 9. Default: 1.\n");
+    assert_string_equal(text,
+                        "\n*number* = _number_\n\tA number. From 1 to 65535. Default: 7.\n"
+                        "\n*wait* = _duration_\n\tA duration. From 1s to 7d. Default: 15m.\n"
+                        "\n*size* = _size_\n\tA size. From 4K to 2G. Default: 64K.\n"
+                        "\n*flag* = _yes|no_\n\tA flag. Default: no.\n"
+                        "\n*listen* = _address:port_\n\tA place. Default: 127\\.0\\.0\\.1:1.\n"
+                        "\n## [rule NAME]\n"
+                        "\n*to* = _text_\n\tWho. Must be stated.\n"
+                        "\n*count* = _number_\n\tHow many. From 0 to 9. Default: 1.\n");
     free(text);
 }
 
@@ -418,6 +459,7 @@ int main(void)
         cmocka_unit_test(what_is_not_stated_keeps_its_default),
         cmocka_unit_test(what_is_stated_is_taken),
         cmocka_unit_test(a_mistake_is_named_with_file_line_and_what_is_allowed),
+        cmocka_unit_test(an_address_is_one_that_no_other_machine_reaches),
         cmocka_unit_test(a_line_that_would_be_cut_is_refused),
         cmocka_unit_test(a_process_reads_its_own_sections_and_skips_those_of_others),
         cmocka_unit_test(a_program_of_one_s_own_has_a_section_that_all_others_accept),

@@ -67,6 +67,35 @@ static void what_is_appended_is_read_back_in_order(void **unused)
     records_dir_remove(dir);
 }
 
+static void what_was_received_since_a_time_begins_at_a_position(void **unused)
+{
+    (void)unused;
+    struct records *r = mem_new(sizeof *r);
+    char *dir = records_dir();
+    records_mix(r, 5);
+    struct journal *j = records_create(dir, r);
+    uint64_t position;
+    for (int i = 0; i < 20; i++) {
+        records_mix(r, (size_t)(1 + i % 13));
+        assert_int_equal(records_append(r, j), 0);
+    }
+    for (size_t i = 0, first = 0; i < r->n; i++) {
+        if (r->events[i].received != r->events[first].received)
+            first = i;
+        assert_int_equal(journal_since(j, r->events[i].received, &position), 0);
+        assert_int_equal(position, first + 1);
+    }
+    assert_int_equal(journal_since(j, 0, &position), 0);
+    assert_int_equal(position, 1);
+    assert_int_equal(journal_since(j, r->events[r->n - 1].received + 1, &position), 0);
+    assert_int_equal(position, r->n + 1);
+    assert_in_range(journal_used(j), 1, journal_size_on_disk(j));
+    journal_close(j);
+    records_clear(r);
+    mem_free(r);
+    records_dir_remove(dir);
+}
+
 static void ids_tails_and_parts_are_found(void **unused)
 {
     (void)unused;
@@ -636,6 +665,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_appended_is_read_back_in_order),
+        cmocka_unit_test(what_was_received_since_a_time_begins_at_a_position),
         cmocka_unit_test(ids_tails_and_parts_are_found),
         cmocka_unit_test(a_filter_lets_through_what_it_names_and_sees_later_channels),
         cmocka_unit_test(a_reader_follows_while_another_thread_appends),

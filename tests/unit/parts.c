@@ -78,6 +78,11 @@ static char *file_of(const struct place *p)
     return mem_printf("%s/parts/%.2s/%s", p->dir, name, name);
 }
 
+static bool is_referenced(void *arg, const struct hash *part)
+{
+    return arg && hash_equal(arg, part);
+}
+
 static void a_part_is_read_back_as_it_was_put(void **unused)
 {
     (void)unused;
@@ -94,6 +99,8 @@ static void a_part_is_read_back_as_it_was_put(void **unused)
             assert_int_equal(parts_get(p->parts, &p->part, at, 7777, &out, &size), 0);
         assert_true(slice_equal(slice_buf(&out), slice_buf(&p->bytes)));
         assert_int_equal(put(p, "qmb-desk"), 0);
+        parts_expire(p->parts, 0, is_referenced, NULL);
+        assert_int_equal(parts_bytes(p->parts), sizes[i]); /* there once, whoever puts it */
         buf_free(&out);
         place_free(p);
     }
@@ -162,22 +169,22 @@ static void a_seat_has_a_quota_of_uploads_and_of_unreferenced_bytes(void **unuse
     place_free(p);
 }
 
-static bool is_referenced(void *arg, const struct hash *part)
-{
-    return arg && hash_equal(arg, part);
-}
-
 static void parts_that_no_event_names_expire(void **unused)
 {
     (void)unused;
     struct place *p = place_new(PIECE);
+    struct buf why = {0};
     assert_int_equal(put(p, "qma-desk"), 0);
+    parts_close(p->parts);
+    assert_int_equal(parts_open(&p->parts, p->dir, &p->loop, &why), 0);
+    assert_int_equal(parts_bytes(p->parts), PIECE);
     parts_expire(p->parts, time_now() - 3600 * INT64_C(1000000), is_referenced, NULL);
     assert_int_equal(parts_size(p->parts, &p->part), PIECE);
     parts_expire(p->parts, time_now() + 1000000, is_referenced, &p->part);
     assert_int_equal(parts_size(p->parts, &p->part), PIECE);
     parts_expire(p->parts, time_now() + 1000000, is_referenced, NULL);
     assert_int_equal(parts_size(p->parts, &p->part), -1);
+    assert_int_equal(parts_bytes(p->parts), 0);
     place_free(p);
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <uv.h>
 
 #include "broker/scrub_pass.h"
 #include "broker/store.h"
@@ -277,10 +278,15 @@ static void it_stops_at_once_while_it_rests(void **unused)
     scrub_stop(scrub_start(&slow)); /* a turn of so many bytes rests for days */
     const struct scrub_of seldom = of(b, &seen, 1 << 30, 86400);
     struct scrub *s = scrub_start(&seldom);
+    uint64_t begun = uv_hrtime();
     pthread_mutex_lock(&seen.lock);
     while (seen.passes < 1)
         pthread_cond_wait(&seen.more, &seen.lock);
     pthread_mutex_unlock(&seen.lock);
+    struct scrub_passed last = scrub_last(s), none = scrub_last(NULL);
+    assert_int_equal(last.records, RECORDS);
+    assert_in_range(last.ended, begun, uv_hrtime());
+    assert_int_equal(none.ended, 0);
     scrub_stop(s);
     assert_int_equal(seen.passes, 1);
     scrub_stop(NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "workers/embargo/render.h"
+#include "workers/embargo/same.h"
 #include "workers/embargo/text.h"
 
 struct field_row {
@@ -328,6 +329,8 @@ static void compare_field(struct comparing *c, const struct field_row *row)
 {
     const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(
         &sanctions__listed_party__descriptor, row->field);
+    if (same_field(&c->before->base, &c->after->base, field))
+        return;
     struct values went = render_field(c->before, field, c->arena);
     struct values came = render_field(c->after, field, c->arena);
     bool person = c->after->type == SANCTIONS__PARTY_TYPE__PARTY_TYPE_PERSON;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/loopback.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Digits alone. */
+static bool port_read(const char *text, in_port_t *port)
+{
+    unsigned long n = strtoul(text, NULL, 10);
+
+    *port = htons((uint16_t)n);
+    return strspn(text, "0123456789") == strlen(text) && n >= 1 && n <= UINT16_MAX;
+}
+
+static bool read_v4(const char *address, const char *port, struct sockaddr_in *out)
+{
+    out->sin_family = AF_INET;
+    return inet_pton(AF_INET, address, &out->sin_addr) == 1 &&
+           ntohl(out->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET && port_read(port, &out->sin_port);
+}
+
+static bool read_v6(const char *address, const char *port, struct sockaddr_in6 *out)
+{
+    out->sin6_family = AF_INET6;
+    return inet_pton(AF_INET6, address, &out->sin6_addr) == 1 &&
+           IN6_IS_ADDR_LOOPBACK(&out->sin6_addr) && port_read(port, &out->sin6_port);
+}
+
+bool loopback_read(const char *text, struct sockaddr_storage *out)
+{
+    const char *colon = strrchr(text, ':');
+    size_t n = colon ? (size_t)(colon - text) : 0;
+    bool bracketed = n > 2 && text[0] == '[' && text[n - 1] == ']';
+    char address[INET6_ADDRSTRLEN];
+
+    *out = (struct sockaddr_storage){0};
+    if (n == 0 || n >= sizeof address)
+        return false;
+    memcpy(address, text + bracketed, n - 2 * bracketed);
+    address[n - 2 * bracketed] = '\0';
+    return bracketed ? read_v6(address, colon + 1, (struct sockaddr_in6 *)(void *)out)
+                     : read_v4(address, colon + 1, (struct sockaddr_in *)(void *)out);
+}
