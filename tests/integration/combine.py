@@ -174,9 +174,9 @@ def whatever_is_killed_together_every_import_is_answered_and_told_once():
                 raise AssertionError(f"{names}, supervisor {supervisor}: {why}") from why
         scene.i.down()
     came = mails(folder)
-    print(f"combinations: {len(trials)} of {len(SUBSETS)} with and without the supervisor, {scene.amid} in the middle "
-          f"of a command, {scene.lists.n} imports, {len(scene.told.notices)} notices, {len(came)} mails, {came.total() - len(came)} of them twice, 0 bad",
-          flush=True)
+    print(f"combinations: {len(trials)} of {len(SUBSETS)} with and without the supervisor, {scene.amid} kills in the "
+          f"middle of a command, {scene.lists.n} imports, {len(scene.told.notices)} notices, {len(came)} mails, "
+          f"{came.total() - len(came)} of them twice, 0 bad", flush=True)
 
 
 if __name__ == "__main__":

@@ -115,8 +115,8 @@ def b64(digits):
 
 
 class Load:
-    """Two publishers and a reader of one stream, until `end`. Each fills its window every 50 ms; `place` is where a seat's
-    process starts."""
+    """Two publishers and a reader of one stream, until `end`. Each fills its window every 50 ms; `place` is where a
+    seat's process starts."""
 
     def __init__(self, i, stream="embargo.in", seats=("pat", "quinn", "reader"),
                  place=lambda seat: contextlib.nullcontext()):

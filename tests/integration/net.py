@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """net.py - the network between broker and clients is cut: one way, both ways, for a moment and until both sides give up.
 
-Broker, worker, adapter, publishers and reader on hosts of their own, over TCP. What was recorded and not acknowledged is
-acknowledged later, once; the broker ends in a cut and starts again; connections stay half open. A round of each; 20 with
-CHANCERY_LONG."""
+Broker, worker, adapter, publishers and reader on hosts of their own, over TCP. What was recorded and not
+acknowledged is acknowledged later, once; the broker ends in a cut and starts again; connections stay half open. A round
+of each; 20 with CHANCERY_LONG."""
 import base64
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wire.py - hosts with a network of their own, and between them a wire that loses, delays and doubles what it is told to.
+"""wire.py - hosts with a network of their own, and a wire between them that loses, delays and doubles packets.
 
 A host is a network namespace with one device, and the other end of all devices is a thread of this process: each packet
 passes through here. Nothing of the machine's own network is touched."""
@@ -60,7 +60,7 @@ class Host:
             raise Skip("a network of its own needs root")
         try:
             self.network, self.fd = own_network(), device()
-            for words in (f"link set lo up", f"address add {address}/24 dev {DEVICE}",
+            for words in ("link set lo up", f"address add {address}/24 dev {DEVICE}",
                           f"link set {DEVICE} up"):
                 subprocess.run(["ip", *words.split()], check=True)
         except OSError as why:
