@@ -26,7 +26,7 @@ PORT = 7312
 PLACES = ("broker", "embargo", "sanctions", "pat", "quinn", "reader", "late", "lost", "guest")
 CLIENTS = PLACES[1:6]
 STRANGERS = 20
-SILENCE = "client: silence, connecting again"
+SILENCE = "client.silence: "
 REQUEST = ("--stream", "sanctions.in", "--type", "core.RetryInput")
 PAYLOAD = {"input": "1099511627776"}  # of an input that never was
 
