@@ -26,17 +26,26 @@ static int refused(int err, struct buf *why)
     return EXIT_FAILURE;
 }
 
-static void describe(const struct manifest *m, const char *what, const char *where, bool json)
+static json_t *json_of(const struct manifest *m, const char *what, const char *where)
 {
     char root[2 * HASH_SIZE + 1], made[40], received[40];
 
     hex_encode(root, m->root.bytes, HASH_SIZE);
     time_text(made, m->made);
     time_text(received, m->received);
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:I}", "log", m->log, what, where, "head",
+                     (json_int_t)m->head, "root", root, "received", received, "made", made, "files",
+                     (json_int_t)m->n);
+}
+
+static void describe(const struct manifest *m, const char *what, const char *where, bool json)
+{
+    char root[2 * HASH_SIZE + 1], received[40];
+
+    hex_encode(root, m->root.bytes, HASH_SIZE);
+    time_text(received, m->received);
     if (json) {
-        json_t *line = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:I}", "log", m->log, what, where,
-                                 "head", (json_int_t)m->head, "root", root, "received", received,
-                                 "made", made, "files", (json_int_t)m->n);
+        json_t *line = json_of(m, what, where);
         json_dumpf(line, stdout, JSON_COMPACT);
         json_decref(line);
         putchar('\n');
@@ -45,6 +54,24 @@ static void describe(const struct manifest *m, const char *what, const char *whe
                m->head, received, root, m->n);
     }
     fflush(stdout);
+}
+
+/* For `chancery doctor`: DIR/log/backup.json says when the last one was made. */
+static void note_backup(const char *dir, const struct manifest *m, const char *file)
+{
+    char *path = mem_printf("%s/log/backup.json", dir), *real = realpath(file, NULL);
+    json_t *line = json_of(m, "backup", real ? real : file);
+    char *text = json_dumps(line, JSON_COMPACT);
+
+    if (file_replace(path, slice_str(text)) != 0)
+        fprintf(stderr,
+                "chancery log: the backup is made; that it was cannot be noted for `chancery "
+                "doctor`: %s: %s\n",
+                path, strerror(errno));
+    free(text);
+    free(real);
+    json_decref(line);
+    mem_free(path);
 }
 
 int log_backup(const char *dir, const char *file, bool json)
@@ -56,6 +83,7 @@ int log_backup(const char *dir, const char *file, bool json)
     if (err)
         return refused(err, &why);
     describe(&m, "backup", file, json);
+    note_backup(dir, &m, file);
     manifest_clear(&m);
     return EXIT_SUCCESS;
 }

@@ -544,6 +544,44 @@ void conf_clear(const struct conf_key keys[], const char *section, void *target)
         }
 }
 
+/* What was read */
+
+static void print_value(const struct conf_key *k, const void *at, FILE *out)
+{
+    char number[32];
+
+    if (k->type == CONF_STRING) {
+        const char *text = *(char *const *)at;
+        fputs(text ? text : "", out);
+    } else if (k->type == CONF_BOOL) {
+        fputs(*(const bool *)at ? "yes" : "no", out);
+    } else {
+        number_text(number, *(const int64_t *)at, units_of(k->type));
+        fputs(number, out);
+    }
+}
+
+void conf_print(const struct conf_key keys[], const void *target, FILE *out)
+{
+    for (const struct conf_key *k = keys; k->name; k++) {
+        if (is_family(k->section))
+            continue;
+        fprintf(out, "[%s] %s = ", k->section, k->name);
+        print_value(k, (const char *)target + k->offset, out);
+        putc('\n', out);
+    }
+}
+
+size_t conf_size(const struct conf_key keys[])
+{
+    size_t size = 0;
+
+    for (const struct conf_key *k = keys; k->name; k++)
+        if (k->offset + sizeof(int64_t) > size) /* the largest that a value may have */
+            size = k->offset + sizeof(int64_t);
+    return size;
+}
+
 /* The manual */
 
 static const char *value_name(enum conf_type type)

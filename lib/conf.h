@@ -63,6 +63,11 @@ int conf_load(const char *file, struct buf *text, struct buf *why);
  * `begun` (its heading stands already; NULL = none), then its keys. */
 void conf_man(const struct conf_key keys[], const char *begun, FILE *out);
 
+/* The values that stand in the target, as a file would state them; not those of families. */
+void conf_print(const struct conf_key keys[], const void *target, FILE *out);
+/* Bytes of a target that the table fits into. */
+size_t conf_size(const struct conf_key keys[]);
+
 /* Frees the strings that the table names in `section`, as the table spells it ("alert", "rule *"),
  * and sets them to NULL. */
 void conf_clear(const struct conf_key keys[], const char *section, void *target);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -292,6 +293,59 @@ void settings_man(const char *section, const struct conf_key keys[], FILE *out)
         conf_man(keys, section, out);
 }
 
+struct checking {
+    void **families; /* one a section of a family */
+    size_t n, size;
+    max_align_t own[]; /* what the table's settings are read into */
+};
+
+static void *check_family(void *target, const char *section, const char *name)
+{
+    struct checking *c = (void *)((char *)target - offsetof(struct checking, own));
+
+    (void)section, (void)name;
+    c->families = mem_grow(c->families, (c->n + 1) * sizeof *c->families);
+    return c->families[c->n++] = mem_new(c->size);
+}
+
+static void check_free(struct checking *c, const struct conf_key keys[])
+{
+    for (const struct conf_key *k = keys; k && k->name; k++) {
+        bool family = strchr(k->section, '*') != NULL;
+        for (size_t i = 0; i < (family ? c->n : 1); i++)
+            conf_clear(keys, k->section, family ? c->families[i] : c->own);
+    }
+    for (size_t i = 0; i < c->n; i++)
+        mem_free(c->families[i]);
+    mem_free(c->families);
+    mem_free(c);
+}
+
+/* Reads the settings as the program would, and prints them. */
+static int check_settings(const char *file, const char *section, const struct conf_key keys[])
+{
+    size_t size = keys ? conf_size(keys) : 0;
+    struct checking *c = mem_new(sizeof *c + size);
+    struct buf why = {0};
+    struct settings s = {0};
+
+    c->size = size;
+    int rc = settings_read(&s, file, section, keys, c->own, check_family, &why);
+    if (rc == 0) {
+        printf("[log] name = %s\n[connection] endpoint = %s\n", s.log, s.endpoint);
+        if (s.seat)
+            printf("[%s] seat = %s\n", section, s.seat);
+        if (keys)
+            conf_print(keys, c->own, stdout);
+    } else {
+        fprintf(stderr, "%s\n", buf_cstr(&why));
+    }
+    settings_clear(&s);
+    check_free(c, keys);
+    buf_free(&why);
+    return rc ? EXIT_SETTINGS : EXIT_SUCCESS;
+}
+
 const char *settings_file(int argc, char **argv, const char *section, const struct conf_key keys[],
                           int *status)
 {
@@ -304,8 +358,10 @@ const char *settings_file(int argc, char **argv, const char *section, const stru
         printf("%s %s\n", name, CHANCERY_VERSION);
     } else if (argc == 2 && strcmp(argv[1], "--settings") == 0) {
         settings_man(section, keys, stdout);
+    } else if (argc == 4 && strcmp(argv[1], "--config") == 0 && strcmp(argv[3], "--check") == 0) {
+        *status = check_settings(argv[2], section, keys);
     } else {
-        fprintf(stderr, "usage: %s --config FILE_OR_DIR\n", name);
+        fprintf(stderr, "usage: %s --config FILE_OR_DIR [--check]\n", name);
         *status = 2;
     }
     return NULL;

@@ -52,7 +52,8 @@ const struct settings_process *settings_process_find(const struct settings *s, c
 
 /* The command line of a process of an instance: the file or directory behind --config.  NULL when
  * there is nothing to run, with the exit status: --version, --settings (its part of
- * chancery.conf(5)), or an error of usage. */
+ * chancery.conf(5)), --config ... --check (prints what the file says to this program), or an error
+ * of usage. */
 const char *settings_file(int argc, char **argv, const char *section, const struct conf_key keys[],
                           int *status);
 

@@ -22,7 +22,7 @@ function(plain_library library)
   target_compile_options(plain_${library} PUBLIC -O2 -fno-sanitize=all)
   target_link_options(plain_${library} PUBLIC -fno-sanitize=all -Wl,--as-needed)
   target_link_libraries(plain_${library} PUBLIC PkgConfig::UV PkgConfig::ZMQ PkgConfig::LMDB
-    PkgConfig::PROTOBUF_C PkgConfig::SODIUM PkgConfig::CRYPTO PkgConfig::UTF8PROC PkgConfig::JANSSON PkgConfig::ARCHIVE
+    PkgConfig::PROTOBUF_C PkgConfig::SODIUM PkgConfig::CRYPTO PkgConfig::UTF8PROC PkgConfig::JANSSON PkgConfig::ARCHIVE PkgConfig::CURL
     Threads::Threads lzma ${INIH})
 endfunction()
 

@@ -32,7 +32,7 @@ int worker_retry_run(const struct call *c);
 int clock_accept_run(const struct call *c);
 int clock_move_run(const struct call *c);
 int up_run(const struct call *c);
-void up_settings(void); /* what chancery.conf may say to this program, as chancery.conf(5) has it */
+int doctor_run(const struct call *c);
 int demo_run(const struct call *c);
 int completion_run(const struct call *c);
 int help_run(const struct call *c);

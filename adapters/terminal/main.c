@@ -3,13 +3,13 @@
 #include <locale.h>
 #include <string.h>
 
-#include "adapters/terminal/commands.h"
+#include "adapters/terminal/programs.h"
 
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
     if (argc == 2 && strcmp(argv[1], "--settings") == 0) {
-        up_settings();
+        programs_settings();
         return DONE;
     }
     return verb_main(argc, argv);

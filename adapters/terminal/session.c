@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "adapters/terminal/known.h"
+#include "adapters/terminal/programs.h"
 #include "adapters/terminal/text.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -104,12 +105,10 @@ void session_interruptible(struct session *s)
 
 int settings_of_call(struct settings *s, const struct call *c)
 {
-    const char *dir = getenv("CHANCERY_DIR"), *seat = c->option[OPT_SEAT];
+    const char *seat = c->option[OPT_SEAT];
     struct buf why = {0};
+    int rc = settings_read(s, programs_instance(c), "terminal", NULL, NULL, NULL, &why);
 
-    if (c->option[OPT_CONFIG] || c->option[OPT_DIR])
-        dir = c->option[OPT_CONFIG] ? c->option[OPT_CONFIG] : c->option[OPT_DIR];
-    int rc = settings_read(s, dir && dir[0] ? dir : ".", "terminal", NULL, NULL, NULL, &why);
     if (rc < 0)
         complain("%s; name an instance with --dir or $CHANCERY_DIR, or make one with"
                  " `chancery init DIR`",
@@ -159,7 +158,12 @@ static int client_open(struct session *s, const char *keep_dir)
     }
     if (rc == 0)
         return DONE;
-    complain("%s", why);
+    if (rc == ERR_OWNED)
+        complain("another command publishes as %s; wait until it ends, or act as another seat"
+                 " (--seat)",
+                 s->settings.seat);
+    else
+        complain("%s", why);
     s->client = NULL;
     return FAILED;
 }

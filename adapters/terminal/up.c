@@ -22,6 +22,7 @@
 
 #include "adapters/terminal/child.h"
 #include "adapters/terminal/commands.h"
+#include "adapters/terminal/programs.h"
 #include "lib/envelope.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -169,19 +170,6 @@ static void broker_await(struct up *up)
 
 /* ---- settings ---- */
 
-/* [process NAME] program, or chancery-NAME beside this one. */
-static char *program_of(const struct up *up, const char *name)
-{
-    const struct settings_process *own = settings_process_find(&up->settings, name);
-
-    if (own)
-        return mem_str(own->program);
-    char *file = mem_printf("chancery-%s", name);
-    char *program = program_beside(file);
-    mem_free(file);
-    return program;
-}
-
 static int process_add(struct up *up, const char *name)
 {
     if (up->n == PROCESSES_MOST || !identifier_valid(name)) {
@@ -191,7 +179,7 @@ static int process_add(struct up *up, const char *name)
     }
     struct process *p = &up->processes[up->n++];
     snprintf(p->name, sizeof p->name, "%s", name);
-    p->program = program_of(up, name);
+    p->program = programs_find(&up->settings, name);
     p->log = mem_printf("%s/%s.log", up->settings.run_dir, name);
     p->pause = PAUSE_LEAST;
     if (access(p->program, X_OK) != 0) {
@@ -227,26 +215,11 @@ static int lock_take(struct up *up)
     return rc;
 }
 
-static const struct conf_key keys[] = {
-    {"up", "processes", CONF_STRING, offsetof(struct up, names), "broker embargo sanctions alert",
-     0, 0, "What `chancery up` starts, the broker first; the units of systemd do not read it"},
-    {0},
-};
-
-void up_settings(void)
-{
-    settings_man(NULL, keys, stdout);
-    settings_man("terminal", NULL, stdout);
-}
-
 static int settings_find(struct up *up, const struct call *c)
 {
-    const char *dir = getenv("CHANCERY_DIR");
     struct buf why = {0};
+    int rc = programs_read(c, &up->settings, &up->names, &why);
 
-    if (c->option[OPT_CONFIG] || c->option[OPT_DIR])
-        dir = c->option[OPT_CONFIG] ? c->option[OPT_CONFIG] : c->option[OPT_DIR];
-    int rc = settings_read(&up->settings, dir && dir[0] ? dir : ".", NULL, keys, up, NULL, &why);
     if (rc < 0)
         complain("%s; name an instance with --dir, or make one with `chancery init DIR`",
                  buf_cstr(&why));

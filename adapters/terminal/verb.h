@@ -57,6 +57,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_KEY_SEAT,
               OPT_KEY_OFFICE,
               OPT_KEY_NDJSON,
+              OPT_FORMAT,
               OPT_VERBOSE,
               OPT_ONCE,
               OPT_DEMO_DIR,

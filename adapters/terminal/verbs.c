@@ -96,6 +96,10 @@ const struct option_row option_rows[OPTIONS] = {
                         .help = "the office that the seat acts for, PARTY/NAME"},
     [OPT_KEY_NDJSON] = {.name = "ndjson",
                         .help = "print what registers them, for `event publish --ndjson`"},
+    [OPT_FORMAT] = {.name = "format",
+                    .argument = "FORMAT",
+                    .help = "for whom: text, json, nagios or prometheus (default: text)",
+                    .choices = "text json nagios prometheus"},
     [OPT_VERBOSE] = {.name = "verbose", .help = "show what the processes log here too"},
     [OPT_ONCE] = {.name = "once", .help = "end when all was shown, with nothing left running"},
     [OPT_DEMO_DIR] = {.name = "dir",
@@ -174,6 +178,19 @@ const struct verb verbs[] = {
                 "it. What is no terminal gets a block of lines a second.",
         .options = SESSION,
         .run = top_run,
+    },
+    {
+        .noun = "doctor",
+        .verb = "",
+        .arguments = "",
+        .help = "look for what could keep an instance from its work, and say what mends it",
+        .more = "Looks at configuration, keys, file system, syncs, space, broker, time, log, "
+                "workers, lists, alerts, mail server and backup, as far as the user may. Exit "
+                "status 1 when something failed; with --format nagios 0, 1 or 2: ok, warning, "
+                "critical. --format json prints one object: health, findings (check, health, text, "
+                "next), measures.",
+        .options = SESSION | BIT(OPT_FORMAT),
+        .run = doctor_run,
     },
     {
         .noun = "list",

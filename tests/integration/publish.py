@@ -214,7 +214,7 @@ def what_the_broker_does_not_answer_is_unknown():
     feeder.stdin.flush()
     assert json.loads(feeder.stdout.readline())["result"] == "recorded"
     os.kill(broker, signal.SIGSTOP)
-    single = spawn(tool("chancery"), *WORDS, "-", "--dir", i.dir, **pipes)
+    single = spawn(tool("chancery"), *WORDS, "-", "--seat", "administrator", "--dir", i.dir, **pipes)
     feeder.stdin.write(line("second") + "\n" + line("third") + "\n")
     feeder.stdin.flush()
     _, err = single.communicate("{}", timeout=120)
