@@ -123,6 +123,8 @@ def who_waits_for_a_broker_that_is_gone_is_fed_and_who_gets_no_answer_is_not():
                  "b@qma.example")
     i.listen()
     broker, *clients = started(i, "broker", "embargo", "sanctions", "alert", "metrics")
+    clients[-1].hear("its session: metrics serve without one too",
+                     lambda said: "scrapes" in said.get("STATUS", ""))
     broker.process.send_signal(signal.SIGSTOP)
     try:
         for c in clients:
