@@ -548,9 +548,12 @@ void conf_clear(const struct conf_key keys[], const char *section, void *target)
 
 static void print_value(const struct conf_key *k, const void *at, FILE *out)
 {
-    char number[32];
+    char number[32], address[LOOPBACK_TEXT];
 
-    if (k->type == CONF_STRING) {
+    if (k->type == CONF_LOOPBACK) {
+        loopback_text(address, at);
+        fputs(address, out);
+    } else if (k->type == CONF_STRING) {
         const char *text = *(char *const *)at;
         fputs(text ? text : "", out);
     } else if (k->type == CONF_BOOL) {
@@ -574,11 +577,16 @@ void conf_print(const struct conf_key keys[], const void *target, FILE *out)
 
 size_t conf_size(const struct conf_key keys[])
 {
+    static const size_t sizes[] = {
+        [CONF_STRING] = sizeof(char *),   [CONF_NUMBER] = sizeof(int64_t),
+        [CONF_SECONDS] = sizeof(int64_t), [CONF_SIZE] = sizeof(int64_t),
+        [CONF_BOOL] = sizeof(bool),       [CONF_LOOPBACK] = sizeof(struct sockaddr_storage),
+    };
     size_t size = 0;
 
     for (const struct conf_key *k = keys; k->name; k++)
-        if (k->offset + sizeof(int64_t) > size) /* the largest that a value may have */
-            size = k->offset + sizeof(int64_t);
+        if (k->offset + sizes[k->type] > size)
+            size = k->offset + sizes[k->type];
     return size;
 }
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,4 +45,17 @@ bool loopback_read(const char *text, struct sockaddr_storage *out)
     address[n - 2 * bracketed] = '\0';
     return bracketed ? read_v6(address, colon + 1, (struct sockaddr_in6 *)(void *)out)
                      : read_v4(address, colon + 1, (struct sockaddr_in *)(void *)out);
+}
+
+void loopback_text(char out[LOOPBACK_TEXT], const struct sockaddr_storage *address)
+{
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+    bool is_v6 = address->ss_family == AF_INET6;
+    char text[INET6_ADDRSTRLEN] = "";
+
+    inet_ntop(address->ss_family, is_v6 ? (const void *)&v6->sin6_addr : &v4->sin_addr, text,
+              sizeof text);
+    snprintf(out, LOOPBACK_TEXT, is_v6 ? "[%s]:%d" : "%s:%d", text,
+             ntohs(is_v6 ? v6->sin6_port : v4->sin_port));
 }

@@ -82,6 +82,31 @@ def the_example_names_every_setting_and_no_other():
     assert sorted(named) == sorted(settings()), set(named) ^ set(settings())
 
 
+def checked(program, i):
+    return subprocess.run([tool(program), "--config", i.dir, "--check"], capture_output=True, text=True)
+
+
+def every_program_says_what_it_reads():
+    i = Instance()
+    with open(EXAMPLE) as f, open(i.conf) as own:
+        text = re.sub("server-key = .*", re.search("server-key = .*", own.read())[0], f.read())
+    with open(i.conf, "w") as f:
+        f.write(text)
+    told = {}
+    for program in PROGRAMS[1:]:
+        done = checked(program, i)
+        assert done.returncode == 0 and not done.stderr, (program, done)
+        told |= dict(re.findall(r"^(\[\S+\] \S+) = (.*)$", done.stdout, re.M))
+    common = {"[connection] server-key", "[up] processes", "[terminal] seat"}  # a key, and of the terminal
+    stated = {f"[{section}] {key}" for section, key in settings() if "NAME" not in section}
+    assert set(told) == stated - common, set(told) ^ (stated - common)
+    assert told["[metrics] listen"] == "127.0.0.1:9464" and told["[broker] disk-reserve"] == "64M", told
+    with open(i.conf, "w") as f:
+        f.write(text.replace("[metrics]\n", "[metrics]\nlisten = 10.0.0.1:1\n"))
+    done = checked("chancery-metrics", i)
+    assert done.returncode == 78 and re.search(r"chancery\.conf:\d+: .*listen", done.stderr), done
+
+
 def serves(i, text):
     """All processes of the instance with these settings, but for its own key."""
     with open(i.conf) as f:
@@ -109,5 +134,5 @@ def every_program_takes_the_example():
 
 if __name__ == "__main__":
     run([the_manual_pages_are_complete_and_without_a_warning, every_message_has_an_id_that_its_page_explains,
-         the_example_names_every_setting_and_no_other,
+         the_example_names_every_setting_and_no_other, every_program_says_what_it_reads,
          every_program_takes_the_example])
