@@ -242,13 +242,14 @@ static int make_dir(void **unused)
 
 static int remove_dir(void **unused)
 {
-    (void)unused;
-    char *run = mem_printf("%s/run", dir), *conf = mem_printf("%s/chancery.conf", dir);
+    static const char *const made[] = {"run", "keep", "chancery.conf"};
 
-    rmdir(run);
-    unlink(conf);
-    mem_free(run);
-    mem_free(conf);
+    (void)unused;
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        char *path = mem_printf("%s/%s", dir, made[i]);
+        remove(path);
+        mem_free(path);
+    }
     return rmdir(dir);
 }
 
