@@ -64,12 +64,12 @@ class Clocked(Bare):
         done = self.run("clock", "accept", "--seat", seat, "--reason", "looked at the clock")
         assert done.returncode == (1 if refused else 0) and refused in done.stderr, done
 
-    def end(self):
-        """How many events were refused."""
+    def end(self, *also):
+        """How many events were refused: because the clock jumped, or with one of these codes."""
         self.load.terminate()
         assert self.load.wait(PATIENCE) == 0
         self.stop(self.process)
-        assert codes(self.history) <= {"clock.jump"}, codes(self.history)
+        assert codes(self.history) <= {"clock.jump", *also}, codes(self.history)
         judge(self.dir, [self.history], "sanctions.in")
         self.drop()
         return self.nacks.count()
@@ -125,7 +125,7 @@ def downtime_of_days_is_no_jump():
     c = Clocked()
     c.restart("+20d")
     c.goes_on()
-    c.end()
+    c.end("id.stale")  # what was under way is 20 days old when it comes
 
 
 def received(i):
