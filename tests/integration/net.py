@@ -10,6 +10,7 @@ import os
 import random
 import re
 import socket
+import struct
 import subprocess
 import time
 import uuid
@@ -26,6 +27,7 @@ PORT = 7312
 PLACES = ("broker", "embargo", "sanctions", "pat", "quinn", "reader", "late", "lost", "guest")
 CLIENTS = PLACES[1:6]
 STRANGERS = 20
+ESTABLISHED, CLOSE_WAIT = "01", "08"  # of /proc/net/tcp
 SILENCE = "client.silence: "
 REQUEST = ("--stream", "sanctions.in", "--type", "core.RetryInput")
 PAYLOAD = {"input": "1099511627776"}  # of an input that never was
@@ -195,27 +197,31 @@ class Scene:
 
     # ---- half open ----
 
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.processes.running['broker'].pid}/fd"))
+    def held(self):
+        """Connections with the guest's host that the broker's host has: established or waiting to be closed."""
+        guest = struct.unpack("=I", socket.inet_aton(self.hosts["guest"].address))[0]
+        with open(f"/proc/{self.processes.running['broker'].pid}/net/tcp") as f:
+            lines = [line.split() for line in f.read().splitlines()[1:]]
+        return sum(remote.startswith(f"{guest:08X}:") and state in (ESTABLISHED, CLOSE_WAIT)
+                   for _, _, remote, state, *_ in lines)
 
     def vanish(self):
-        """A reader and strangers who said nothing are gone, and nobody tells the broker; its descriptors before."""
-        before, guest = self.descriptors(), self.hosts["guest"]
+        """A reader and strangers who said nothing are gone, and nobody tells the broker."""
+        guest = self.hosts["guest"]
         with guest.inside():
             strangers = [socket.create_connection((self.hosts["broker"].address, PORT)) for _ in range(STRANGERS)]
             reader = spawn(tool("load"), "read", self.i.conf, "guest", "embargo.in", "0",
                            os.path.join(scratch(), "guest"))
         wait_for("the guest is there", lambda: "guest" in self.seats())
-        assert self.descriptors() >= before + 1 + STRANGERS
+        wait_for("the broker holds all of them", lambda: self.held() == STRANGERS + 1)
         guest.cut()
         reader.kill()
         reader.wait()
         for stranger in strangers:
             stranger.close()
-        return before
 
-    def forgotten(self, before):
-        wait_for("the broker closes what nobody holds", lambda: self.descriptors() <= before)
+    def forgotten(self):
+        wait_for("the broker closes what nobody holds", lambda: self.held() == 0)
         assert "guest" not in self.seats()
         self.hosts["guest"].heal()
 
@@ -233,9 +239,9 @@ def round_of_cuts(scene, dice):
         scene.glance(dice)
     scene.goes_on()
     scene.rough()
-    before = scene.vanish()
+    scene.vanish()
     scene.answers_are_lost()
-    scene.forgotten(before)
+    scene.forgotten()
     scene.all_are_cut_off()
     scene.the_broker_restarts_in_a_cut()
 
