@@ -7,7 +7,6 @@
  * good by starting again: what was on its way is published first (keep/), answers have ids of their
  * request's position, and what is recorded of them is left out.
  */
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/notify.h"
+#include "lib/program.h"
 #include "lib/pulse.h"
 #include "lib/scan.h"
 #include "lib/settings.h"
@@ -446,14 +446,9 @@ static void on_session(void *arg, const struct chancery_session *s)
 /* Beside this program unless the settings name it. */
 static char *parser_path(const char *stated, const char *dir)
 {
-    char self[PATH_MAX];
-    ssize_t n = stated ? -1 : readlink("/proc/self/exe", self, sizeof self - 1);
-
-    if (stated)
-        return *stated == '/' ? mem_str(stated) : mem_printf("%s/%s", dir, stated);
-    self[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    return mem_printf("%.*s/chancery-list-parse", slash ? (int)(slash - self) : 0, self);
+    if (!stated)
+        return program_beside("chancery-list-parse");
+    return *stated == '/' ? mem_str(stated) : mem_printf("%s/%s", dir, stated);
 }
 
 /* What a request waits for has a limit of its own: the parser by its time, the broker by the pulse.

@@ -6,13 +6,11 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <lzma.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "adapters/terminal/child.h"
@@ -20,6 +18,8 @@
 #include "adapters/terminal/letter.h"
 #include "adapters/terminal/show.h"
 #include "adapters/terminal/told.h"
+#include "lib/file.h"
+#include "lib/program.h"
 
 enum { LISTS = 2, WORDS_MOST = 16, LIST_MOST = 64 << 20, READY_MS = 30000, MAIL_MS = 30000 };
 
@@ -51,44 +51,6 @@ static void headline(const char *text)
 
 /* ---- running commands ---- */
 
-static void collect(int fd, struct buf *out)
-{
-    uint8_t piece[65536];
-    ssize_t n;
-
-    while ((n = read(fd, piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR))
-        if (n > 0)
-            buf_add(out, piece, (size_t)n);
-}
-
-/* Runs the program; its output goes to `out` where there is one (its errors then nowhere). */
-static int run(const char *const argv[], struct buf *out)
-{
-    int ends[2] = {-1, -1}, status = 0;
-
-    fflush(stdout);
-    if (out && pipe2(ends, O_CLOEXEC) != 0)
-        return FAILED;
-    pid_t pid = fork();
-    if (pid == 0) {
-        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        if (out && null >= 0) {
-            dup2(ends[1], STDOUT_FILENO);
-            dup2(null, STDERR_FILENO);
-        }
-        execv(argv[0], (char *const *)(uintptr_t)argv);
-        _exit(127);
-    }
-    if (out) {
-        close(ends[1]);
-        collect(ends[0], out);
-        close(ends[0]);
-    }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
-}
-
 /* Shows the command as a user types it, and runs it. */
 static int step(struct demo *d, const char *const words[])
 {
@@ -100,7 +62,8 @@ static int step(struct demo *d, const char *const words[])
         printf(strchr(words[i], ' ') ? " '%s'" : " %s", words[i]);
     }
     putchar('\n');
-    return interrupted ? FAILED : run(argv, NULL);
+    fflush(stdout);
+    return interrupted ? FAILED : program_run(argv, ERRORS_OURS, NULL);
 }
 
 #define STEP(d, ...) step(d, (const char *const[]){__VA_ARGS__, NULL})
@@ -112,23 +75,12 @@ static int quiet(struct demo *d, struct buf *out, const char *const words[])
     for (size_t i = 0; words[i] && i + 1 < WORDS_MOST; i++)
         argv[i + 1] = words[i];
     buf_reset(out);
-    return run(argv, out);
+    return program_run(argv, ERRORS_NOWHERE, out);
 }
 
 #define QUIET(d, out, ...) quiet(d, out, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- files ---- */
-
-static bool file_read(const char *path, struct buf *out)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return false;
-    collect(fd, out);
-    close(fd);
-    return true;
-}
 
 static bool file_write(const char *path, struct slice bytes)
 {
@@ -167,7 +119,7 @@ static bool unpack(const char *from, const char *to)
     uint8_t *plain = mem_new(LIST_MOST);
     size_t in = 0, size = 0;
     uint64_t memory = UINT64_C(128) << 20;
-    bool ok = file_read(from, &packed) &&
+    bool ok = file_read(from, &packed) == 0 &&
               lzma_stream_buffer_decode(&memory, 0, NULL, packed.data, &in, packed.size, plain,
                                         &size, LIST_MOST) == LZMA_OK &&
               file_write(to, slice_of(plain, size));
@@ -455,7 +407,7 @@ static int mail_show(struct demo *d)
             break;
     int n = mails(dir, name);
     char *path = mem_printf("%s/%s", dir, name);
-    if (all && n > 0 && file_read(path, &mail)) {
+    if (all && n > 0 && file_read(path, &mail) == 0) {
         letter_show(&text, slice_buf(&mail));
         printf("(%s, the newest of %d)\n%s", path, n, buf_cstr(&text));
     } else {

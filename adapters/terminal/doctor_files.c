@@ -2,69 +2,23 @@
 /* doctor_files.c - does the configuration serve every process, and who can read the keys? */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "adapters/terminal/doctor.h"
 #include "adapters/terminal/programs.h"
 #include "lib/err.h"
+#include "lib/program.h"
 #include "lib/sign.h"
 
 /* ---- configuration ---- */
 
-static void take_all(int fd, struct buf *out)
-{
-    ssize_t n;
-
-    do {
-        size_t before = out->size;
-        uint8_t *room = buf_grow(out, 4096);
-        n = read(fd, room, 4096);
-        out->size = before + (n > 0 ? (size_t)n : 0);
-    } while (n > 0 || (n < 0 && errno == EINTR));
-}
-
-/* Runs `PROGRAM --config DIR --check`: its exit status, and what it printed. */
-static int ask_program(const char *program, const char *dir, struct buf *out, struct buf *err)
-{
-    const char *argv[] = {program, "--config", dir, "--check", NULL};
-    char *const environment[] = {NULL};
-    posix_spawn_file_actions_t actions;
-    int streams[2][2], status = 0;
-    pid_t pid;
-
-    if (pipe2(streams[0], O_CLOEXEC) != 0)
-        return -1;
-    if (pipe2(streams[1], O_CLOEXEC) != 0) {
-        close(streams[0][0]);
-        close(streams[0][1]);
-        return -1;
-    }
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, streams[0][1], STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, streams[1][1], STDERR_FILENO);
-    int rc = posix_spawn(&pid, program, &actions, NULL, (char **)(uintptr_t)argv, environment);
-    posix_spawn_file_actions_destroy(&actions);
-    close(streams[0][1]);
-    close(streams[1][1]);
-    take_all(streams[0][0], out); /* both are less than a pipe holds */
-    take_all(streams[1][0], err);
-    close(streams[0][0]);
-    close(streams[1][0]);
-    if (rc == 0)
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            ;
-    return rc == 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static bool check_program(struct doctor *d, const char *name)
 {
     char *program = programs_find(&d->settings, name);
-    struct buf out = {0}, err = {0};
+    const char *argv[] = {program, "--config", d->settings.dir, "--check", NULL};
+    struct buf out = {0};
     bool own = settings_process_find(&d->settings, name) != NULL, good = false;
 
     if (access(program, X_OK) != 0) {
@@ -73,14 +27,14 @@ static bool check_program(struct doctor *d, const char *name)
     } else if (own) {
         good = true; /* what it reads is its own */
     } else {
-        good = ask_program(program, d->settings.dir, &out, &err) == 0;
-        if (!good)
+        good = program_run(argv, ERRORS_WITH_OUTPUT, &out) == 0;
+        if (good)
+            buf_add(&d->stated, out.data, out.size);
+        else
             doctor_find(d, HEALTH_FAIL, "mend what is named; chancery.conf(5) has every setting",
-                        "%s: %.*s", name, (int)strcspn(buf_cstr(&err), "\n"), buf_cstr(&err));
+                        "%s: %.*s", name, (int)strcspn(buf_cstr(&out), "\n"), buf_cstr(&out));
     }
-    buf_add(&d->stated, out.data, out.size);
     buf_free(&out);
-    buf_free(&err);
     mem_free(program);
     return good;
 }

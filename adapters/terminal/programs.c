@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/mem.h"
+#include "lib/program.h"
 
 static const struct conf_key keys[] = {
     {"up", "processes", CONF_STRING, 0, "broker embargo sanctions alert", 0, 0,

@@ -2,7 +2,6 @@
 #include "adapters/terminal/verb.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "adapters/terminal/near.h"
 #include "adapters/terminal/text.h"
 #include "lib/mem.h"
+#include "lib/program.h"
 
 /* ---- complaining ---- */
 
@@ -51,18 +51,6 @@ bool nobody_reads(void)
     struct pollfd out = {.fd = STDOUT_FILENO};
 
     return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP);
-}
-
-char *program_beside(const char *name)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-    if (n < 0)
-        return mem_str(name);
-    self[n] = '\0';
-    *strrchr(self, '/') = '\0';
-    return mem_printf("%s/%s", self, name);
 }
 
 /* ---- options ---- */

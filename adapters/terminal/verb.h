@@ -118,6 +118,3 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The end of who reads standard output, which shows when nothing is written too. */
 bool nobody_reads(void);
-
-/* Path of a program that lies beside this one; the caller frees it. */
-char *program_beside(const char *name);

@@ -10,9 +10,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <libgen.h>
-#include <limits.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +19,7 @@
 #include "chancery/core/v1/answers.pb-c.h"
 #include "lib/err.h"
 #include "lib/json.h"
+#include "lib/program.h"
 #include "lib/scan.h"
 #include "lib/types.h"
 #include "lib/worker.h"
@@ -324,31 +322,17 @@ static void finish(struct audit *a)
 
 static FILE *log_tool_start(const char *dir, pid_t *pid)
 {
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    int ends[2];
+    char *tool = program_beside("chancery-log");
+    const char *argv[] = {tool, "records", dir, NULL};
+    int fd;
 
-    if (n < 0 || pipe(ends) != 0)
-        return NULL;
-    self[n] = '\0';
-    char *tool = mem_printf("%s/chancery-log", dirname(self));
-    char *argv[] = {tool, mem_str("records"), mem_str(dir), NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    posix_spawn_file_actions_addclose(&actions, ends[1]);
-    int rc = posix_spawn(pid, tool, &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
+    int rc = program_start(argv, ERRORS_OURS, pid, &fd);
     if (rc)
-        fprintf(stderr, "audit: cannot start %s: %s\n", tool, strerror(rc));
-    mem_free(argv[1]);
-    mem_free(argv[2]);
+        fprintf(stderr, "audit: cannot start %s: %s\n", tool, strerror(errno));
     mem_free(tool);
-    FILE *in = rc ? NULL : fdopen(ends[0], "r");
-    if (!in)
-        close(ends[0]);
+    FILE *in = rc ? NULL : fdopen(fd, "r");
+    if (!rc && !in)
+        close(fd);
     return in;
 }
 
@@ -379,7 +363,7 @@ static int read_log(struct audit *a, const char *dir)
     struct arena *arena = arena_new((size_t)16 * 1024 * 1024);
     Core__Record *record;
     pid_t pid;
-    int rc, status = 0;
+    int rc;
     FILE *in = log_tool_start(dir, &pid);
 
     if (!in) {
@@ -390,8 +374,7 @@ static int read_log(struct audit *a, const char *dir)
         take(a, record);
     fclose(in);
     arena_free(arena);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    int status = program_wait(pid);
     if (rc == 1 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     fputs("audit: the log could not be read to its end; see `chancery log verify`\n", stderr);

@@ -7,8 +7,6 @@
  * status: 0 accepted, 1 refused or failed, 2 usage, 4 held for a person's word.
  */
 #include <getopt.h>
-#include <limits.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +18,7 @@
 
 #include "lib/err.h"
 #include "lib/pipe.h"
+#include "lib/program.h"
 #include "workers/embargo/snapshot.h"
 
 #define KIND(name) EMBARGO__NOTICE_KIND__NOTICE_KIND_##name
@@ -45,30 +44,14 @@ struct report {
 
 /* ---- the parser's process ---- */
 
-/* Starts the parser beside this program; its output is read from `fd`. */
 static int parser_start(const struct report *r, const char *file, pid_t *pid, int *fd)
 {
-    char program[PATH_MAX];
-    posix_spawn_file_actions_t actions;
-    int ends[2];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 32);
+    char *parser = program_beside("chancery-list-parse");
+    const char *argv[] = {parser, "--list", r->list_name, file, NULL};
+    int rc = program_start(argv, ERRORS_OURS, pid, fd);
 
-    if (n < 0 || pipe(ends) != 0)
-        return ERR_IO;
-    program[n] = '\0';
-    snprintf(strrchr(program, '/') + 1, 32, "chancery-list-parse");
-    const char *const args[] = {program, "--list", r->list_name, file, NULL};
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_addclose(&actions, ends[1]);
-    int rc = posix_spawn(pid, program, &actions, NULL, (char *const *)(uintptr_t)args, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    *fd = ends[0];
-    if (rc != 0)
-        close(ends[0]);
-    return rc == 0 ? 0 : ERR_IO;
+    mem_free(parser);
+    return rc;
 }
 
 static void refuse(struct report *r, const char *code, const char *file, uint64_t line,
@@ -141,7 +124,7 @@ static int file_read(struct report *r, struct file *file)
     struct buf room = {0};
     bool good = true;
     pid_t pid;
-    int fd, status;
+    int fd;
 
     if (parser_start(r, file->name, &pid, &fd) != 0) {
         refuse(r, "io.failed", file->name, 0,
@@ -154,8 +137,7 @@ static int file_read(struct report *r, struct file *file)
         good = take_message(r, file, &message, arena);
     }
     close(fd);
-    while (waitpid(pid, &status, 0) < 0)
-        ;
+    int status = program_wait(pid);
     good = good && file->known;
     if (!good && r->code.size == 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE) {
         refuse(r, "list.unknown", file->name, 0,
