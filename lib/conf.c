@@ -73,6 +73,11 @@ static bool parse_number(const char *value, const struct unit units[], int64_t *
     return false;
 }
 
+bool conf_number(enum conf_type type, const char *text, int64_t *out)
+{
+    return parse_number(text, units_of(type), out);
+}
+
 /* As it would be written, with the largest unit that divides it. */
 static void number_text(char out[32], int64_t n, const struct unit units[])
 {

@@ -57,6 +57,8 @@ struct conf_table {
 int conf_parse_tables(const char *file, struct slice text, const struct conf_table tables[],
                       size_t n, const char *const others[], struct buf *why);
 
+/* A number, a duration or a size as a file states it; false where it is none. */
+bool conf_number(enum conf_type type, const char *text, int64_t *out);
 /* The bytes of a file of settings, at most 1 MiB: 0 or ERR_IO with a sentence in `why`. */
 int conf_load(const char *file, struct buf *text, struct buf *why);
 /* What the manual says of the table's settings, as scdoc takes it: a heading a section, but for

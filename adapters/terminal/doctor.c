@@ -63,18 +63,6 @@ char *doctor_stated(const struct doctor *d, const char *key)
     return NULL;
 }
 
-double doctor_size(const char *text)
-{
-    static const char units[] = "KMG";
-    char *end;
-    double n = strtod(text ? text : "", &end);
-    const char *unit = n > 0 && *end ? strchr(units, *end) : NULL;
-
-    for (const char *u = units; unit && u <= unit; u++)
-        n *= 1024;
-    return n;
-}
-
 static void examine(struct doctor *d)
 {
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {

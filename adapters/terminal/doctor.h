@@ -26,8 +26,6 @@ void doctor_find(struct doctor *d, enum health health, const char *next, const c
 void doctor_measure(struct doctor *d, const char *name, const char *help, double value);
 /* What a program reads there ("[alert] smtp"), for the caller to free; NULL = no program does. */
 char *doctor_stated(const struct doctor *d, const char *key);
-/* A size as settings write it: 64M; 0 where it is none. */
-double doctor_size(const char *text);
 
 void doctor_configuration(struct doctor *d);
 void doctor_keys(struct doctor *d);

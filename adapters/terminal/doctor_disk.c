@@ -165,23 +165,25 @@ void doctor_sync(struct doctor *d)
 void doctor_space(struct doctor *d)
 {
     char *dir = log_dir(d), *stated = doctor_stated(d, "[broker] disk-reserve");
-    double reserve = doctor_size(stated);
+    int64_t reserve = 0;
     struct statvfs fs;
     struct buf free_text = {0}, reserve_text = {0};
 
+    if (stated)
+        conf_number(CONF_SIZE, stated, &reserve);
     if (statvfs(dir, &fs) == 0) {
-        double room = (double)fs.f_bavail * (double)fs.f_frsize;
+        int64_t room = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
         text_size(&free_text, (uint64_t)room);
         text_size(&reserve_text, (uint64_t)reserve);
-        doctor_measure(d, "free_bytes", "Free space on the log's file system.", room);
+        doctor_measure(d, "free_bytes", "Free space on the log's file system.", (double)room);
         doctor_measure(d, "reserve_bytes", "Free space below which publishing is refused.",
-                       reserve);
+                       (double)reserve);
         if (room < reserve)
             doctor_find(d, HEALTH_FAIL,
                         "make room; publishing goes on by itself (or lower [broker] disk-reserve)",
                         "%s free, below the reserve of %s: publishing is refused",
                         buf_cstr(&free_text), buf_cstr(&reserve_text));
-        else if (room < 4 * reserve || (fs.f_files && fs.f_favail < 1000))
+        else if (room / 4 < reserve || (fs.f_files && fs.f_favail < 1000))
             doctor_find(d, HEALTH_WARN, "make room before the reserve is reached",
                         "%s and %llu files free, reserve %s", buf_cstr(&free_text),
                         (unsigned long long)fs.f_favail, buf_cstr(&reserve_text));
