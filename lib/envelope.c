@@ -427,15 +427,15 @@ int event_open_head(struct event *out, struct slice event, struct arena *arena, 
     struct event e = {.bytes = event};
     int rc;
 
-    e.signed_event = (const Core__SignedEvent *)scan_unpack(&core__signed_event__descriptor, event,
-                                                            arena, &rc, where);
+    e.signed_event = (const Core__SignedEvent *)scan_unpack_lent(&core__signed_event__descriptor,
+                                                                 event, arena, &rc, where);
     if (rc == 0)
         rc = check_signed(e.signed_event, where);
     if (rc != 0)
         return rc;
     struct slice bytes = slice_of(e.signed_event->envelope.data, e.signed_event->envelope.len);
-    e.envelope =
-        (const Core__Envelope *)scan_unpack(&core__envelope__descriptor, bytes, arena, &rc, where);
+    e.envelope = (const Core__Envelope *)scan_unpack_lent(&core__envelope__descriptor, bytes, arena,
+                                                          &rc, where);
     if (rc == 0)
         rc = check_envelope(e.envelope, where);
     if (rc != 0)

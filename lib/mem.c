@@ -62,20 +62,27 @@ char *mem_printf(const char *format, ...)
     return (char *)b.data;
 }
 
-/* Blocks in a list, the first one kept over resets. */
+/* Blocks in a list, taken from one after the other; the first of them are kept over resets. */
 struct block {
     struct block *next;
     size_t size, used;
     max_align_t data[];
 };
 
+struct kept { /* what is released with the arena's memory */
+    struct kept *next;
+    void (*release)(void *p);
+    void *p;
+};
+
 struct arena {
     ProtobufCAllocator allocator;
-    struct block *first, *last;
+    struct block *first, *last; /* those behind `last` are empty */
+    struct kept *kept;
     size_t cap, taken, held;
 };
 
-enum { BLOCK_SIZE = 16 * 1024 };
+enum { BLOCK_SIZE = 16 * 1024, BLOCKS_KEPT = 128 * 1024 };
 
 static void *allocator_alloc(void *arena, size_t size)
 {
@@ -116,48 +123,92 @@ size_t arena_held(const struct arena *a)
     return a->held;
 }
 
-static void arena_drop(struct block *b)
+static void blocks_free(struct arena *a, struct block *b)
 {
     while (b) {
         struct block *next = b->next;
+        a->held -= sizeof *b + b->size;
         free(b);
         b = next;
     }
 }
 
+static void release_kept(struct arena *a)
+{
+    for (struct kept *k = a->kept; k; k = k->next)
+        k->release(k->p);
+    a->kept = NULL;
+}
+
 void arena_free(struct arena *a)
 {
     if (a) {
-        arena_drop(a->first);
+        release_kept(a);
+        blocks_free(a, a->first);
         mem_free(a);
     }
 }
 
 void arena_reset(struct arena *a)
 {
-    arena_drop(a->first->next);
+    size_t size = a->first->size;
+    struct block *last = a->first;
+
+    release_kept(a);
+    for (last->used = 0; last->next && size + last->next->size <= BLOCKS_KEPT; last->used = 0) {
+        last = last->next;
+        size += last->size;
+    }
+    blocks_free(a, last->next);
+    last->next = NULL;
     a->last = a->first;
-    a->first->next = NULL;
-    a->first->used = 0;
     a->taken = 0;
-    a->held = sizeof *a + sizeof *a->first + a->first->size;
 }
 
-void *arena_take(struct arena *a, size_t size)
+/* A block behind the last one with room for it; what lies behind and is too small is passed over.
+ */
+static void next_block(struct arena *a, size_t need)
+{
+    while (a->last->next) {
+        a->last = a->last->next;
+        if (need <= a->last->size)
+            return;
+    }
+    a->last->next = block_new(a, need > BLOCK_SIZE ? need : BLOCK_SIZE);
+    a->last = a->last->next;
+}
+
+void *arena_room(struct arena *a, size_t size)
 {
     const size_t align = _Alignof(max_align_t);
 
     if (size > a->cap - a->taken)
         return NULL;
     size_t need = (size + align - 1) / align * align;
-    if (need > a->last->size - a->last->used) {
-        a->last->next = block_new(a, need > BLOCK_SIZE ? need : BLOCK_SIZE);
-        a->last = a->last->next;
-    }
+    if (need > a->last->size - a->last->used)
+        next_block(a, need);
     void *p = (uint8_t *)a->last->data + a->last->used;
     a->last->used += need;
     a->taken += size;
-    return memset(p, 0, size);
+    return p;
+}
+
+void *arena_take(struct arena *a, size_t size)
+{
+    void *p = arena_room(a, size);
+
+    return p ? memset(p, 0, size) : NULL;
+}
+
+bool arena_keep(struct arena *a, void (*release)(void *p), void *p)
+{
+    struct kept *k = arena_room(a, sizeof *k);
+
+    if (!k)
+        return false;
+    *k = (struct kept){a->kept, release, p};
+    a->kept = k;
+    return true;
 }
 
 ProtobufCAllocator *arena_allocator(struct arena *a)

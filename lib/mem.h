@@ -8,6 +8,7 @@
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 void *mem_new(size_t size); /* zeroed; never NULL */
@@ -24,9 +25,14 @@ struct arena *arena_new(size_t cap); /* bytes that may be taken between two rese
 struct arena *arena_new_for(size_t size, size_t cap); /* for something of about that size */
 void arena_free(struct arena *a);                     /* NULL is fine */
 size_t arena_held(const struct arena *a);             /* bytes of memory that it takes itself */
-void arena_reset(struct arena *a); /* all that was taken is invalid; a first block is kept */
+void arena_reset(struct arena *a); /* all that was taken is invalid; some blocks stay */
 void *arena_take(struct arena *a,
                  size_t size); /* zeroed, aligned for anything; NULL past the cap */
+void *arena_room(struct arena *a, size_t size); /* the same, not zeroed */
+
+/* `release` is called with `p` when the arena is reset or freed, last kept first: true, or false
+ * past the cap. */
+bool arena_keep(struct arena *a, void (*release)(void *p), void *p);
 
 /* For protobuf-c's unpack: allocations from the arena, frees ignored.  Lives as long as the arena.
  */

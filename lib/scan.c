@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scan.c - the pre-scan of protobuf bytes
+/* scan.c - protobuf bytes read once: checked, and built where somebody wants the message
  *
  * Follows the wire format (protobuf.dev/programming-guides/encoding) beside the descriptor.  What
  * passes here has one meaning for every reader: numbers fit their type, nothing singular comes
- * twice.  Recursion is as deep as SCAN_DEPTH.
+ * twice.  Recursion is as deep as SCAN_DEPTH.  What is built is what protobuf-c's unpack builds,
+ * but for fields unknown to the descriptor.
  */
 #include "lib/scan.h"
 
@@ -12,16 +13,13 @@
 #include <utf8proc.h>
 
 #include "lib/err.h"
+#include "lib/wire.h"
 
-enum {
-    WIRE_VARINT = 0,
-    WIRE_64 = 1,
-    WIRE_BYTES = 2,
-    WIRE_32 = 5,
-    SEEN_MOST = 256, /* fields of one message type */
-};
+enum { SEEN_MOST = 256 /* fields of one message type */ };
 
 struct scan {
+    struct arena *arena; /* of what is built; NULL = nothing is */
+    bool lent;           /* fields of type bytes are not copied */
     size_t fields, unknown;
     const char *names[SCAN_DEPTH]; /* of the field under way, one a depth */
     size_t depth;
@@ -146,42 +144,198 @@ static bool is_packed(const ProtobufCFieldDescriptor *f, unsigned wire)
            wire_types[f->type] != WIRE_BYTES;
 }
 
-static int scan_packed(struct scan *s, const ProtobufCFieldDescriptor *f, struct slice bytes)
+/* ---- building ---- */
+
+static const uint8_t element_sizes[] = {
+    [PROTOBUF_C_TYPE_INT32] = 4,
+    [PROTOBUF_C_TYPE_SINT32] = 4,
+    [PROTOBUF_C_TYPE_SFIXED32] = 4,
+    [PROTOBUF_C_TYPE_INT64] = 8,
+    [PROTOBUF_C_TYPE_SINT64] = 8,
+    [PROTOBUF_C_TYPE_SFIXED64] = 8,
+    [PROTOBUF_C_TYPE_UINT32] = 4,
+    [PROTOBUF_C_TYPE_FIXED32] = 4,
+    [PROTOBUF_C_TYPE_UINT64] = 8,
+    [PROTOBUF_C_TYPE_FIXED64] = 8,
+    [PROTOBUF_C_TYPE_FLOAT] = 4,
+    [PROTOBUF_C_TYPE_DOUBLE] = 8,
+    [PROTOBUF_C_TYPE_BOOL] = sizeof(protobuf_c_boolean),
+    [PROTOBUF_C_TYPE_ENUM] = 4,
+    [PROTOBUF_C_TYPE_STRING] = sizeof(char *),
+    [PROTOBUF_C_TYPE_BYTES] = sizeof(ProtobufCBinaryData),
+    [PROTOBUF_C_TYPE_MESSAGE] = sizeof(void *),
+};
+
+static void *member(void *message, unsigned offset)
 {
-    while (bytes.size) {
-        struct value v;
-        if (++s->fields > SCAN_FIELDS)
-            return ERR_BOUNDS;
-        if (!take_value(&bytes, wire_types[f->type], &v) || !varint_fits(f->type, v.number))
-            return ERR_MALFORMED;
-    }
+    return (uint8_t *)message + offset;
+}
+
+static uint64_t little_endian(struct slice bytes)
+{
+    uint64_t v = 0;
+
+    for (size_t i = bytes.size; i > 0; i--)
+        v = v << 8 | bytes.data[i - 1];
+    return v;
+}
+
+/* What the wire says as it lies in memory: the low bytes are the value's. */
+static uint64_t number_of(ProtobufCType type, const struct value *v)
+{
+    if (wire_types[type] != WIRE_VARINT)
+        return little_endian(v->bytes);
+    if (type == PROTOBUF_C_TYPE_SINT32 || type == PROTOBUF_C_TYPE_SINT64)
+        return v->number >> 1 ^ (0 - (v->number & 1));
+    return v->number;
+}
+
+static void put_number(ProtobufCType type, void *at, const struct value *v)
+{
+    uint64_t n = number_of(type, v);
+    uint32_t low = (uint32_t)n;
+
+    if (element_sizes[type] == sizeof n)
+        memcpy(at, &n, sizeof n);
+    else
+        memcpy(at, &low, sizeof low);
+}
+
+static int put_string(struct scan *s, void *at, struct slice text)
+{
+    char *copy = arena_room(s->arena, text.size + 1);
+
+    if (!copy)
+        return ERR_BOUNDS;
+    if (text.size)
+        memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    memcpy(at, &copy, sizeof copy);
     return 0;
 }
 
-static int scan_fields(struct scan *s, const ProtobufCMessageDescriptor *type, struct slice bytes);
-
-static int scan_value(struct scan *s, const ProtobufCFieldDescriptor *f, const struct value *v)
+static int put_bytes(struct scan *s, void *at, struct slice bytes)
 {
-    if (f->type == PROTOBUF_C_TYPE_MESSAGE)
-        return scan_fields(s, f->descriptor, v->bytes);
-    if (f->type == PROTOBUF_C_TYPE_STRING) {
-        if (v->bytes.size > SCAN_STRING)
-            return ERR_BOUNDS;
-        return scan_text(v->bytes) ? 0 : ERR_TEXT;
+    ProtobufCBinaryData value = {bytes.size, NULL};
+
+    if (bytes.size && s->lent)
+        value.data = (uint8_t *)(uintptr_t)bytes.data;
+    else if (bytes.size)
+        value.data = arena_room(s->arena, bytes.size);
+    if (bytes.size && !value.data)
+        return ERR_BOUNDS;
+    if (bytes.size && !s->lent)
+        memcpy(value.data, bytes.data, bytes.size);
+    memcpy(at, &value, sizeof value);
+    return 0;
+}
+
+/* Room for one more behind those that there are; it doubles at each power of two. */
+static void *grow(struct scan *s, const ProtobufCFieldDescriptor *f, void *message)
+{
+    enum { FEWEST = 4 };
+    size_t *n = member(message, f->quantifier_offset), size = element_sizes[f->type];
+    uint8_t **list = member(message, f->offset);
+
+    if (*n == 0 || (*n >= FEWEST && (*n & (*n - 1)) == 0)) {
+        uint8_t *more = arena_room(s->arena, (*n ? 2 * *n : FEWEST) * size);
+        if (!more)
+            return NULL;
+        if (*n)
+            memcpy(more, *list, *n * size);
+        *list = more;
     }
-    return varint_fits(f->type, v->number) ? 0 : ERR_MALFORMED;
+    return *list + size * (*n)++;
+}
+
+/* Where the field's value goes; NULL past the arena's cap. */
+static void *place_of(struct scan *s, const ProtobufCFieldDescriptor *f, void *message)
+{
+    if (f->label == PROTOBUF_C_LABEL_REPEATED)
+        return grow(s, f, message);
+    if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+        *(uint32_t *)member(message, f->quantifier_offset) = f->id;
+    else if (f->quantifier_offset)
+        *(protobuf_c_boolean *)member(message, f->quantifier_offset) = 1;
+    return member(message, f->offset);
+}
+
+/* ---- reading ---- */
+
+static int scan_fields(struct scan *s, const ProtobufCMessageDescriptor *type, struct slice bytes,
+                       void *message);
+
+static int scan_submessage(struct scan *s, const ProtobufCFieldDescriptor *f, struct slice bytes,
+                           void *at)
+{
+    const ProtobufCMessageDescriptor *type = f->descriptor;
+    void *message = NULL;
+
+    if (s->arena) {
+        message = arena_room(s->arena, type->sizeof_message);
+        if (!message)
+            return ERR_BOUNDS;
+        protobuf_c_message_init(type, message);
+        memcpy(at, &message, sizeof message);
+    }
+    return scan_fields(s, type, bytes, message);
+}
+
+static int scan_string(struct scan *s, struct slice text, void *at)
+{
+    if (text.size > SCAN_STRING)
+        return ERR_BOUNDS;
+    if (!scan_text(text))
+        return ERR_TEXT;
+    return s->arena ? put_string(s, at, text) : 0;
+}
+
+/* `message` is NULL where nothing is built. */
+static int scan_value(struct scan *s, const ProtobufCFieldDescriptor *f, const struct value *v,
+                      void *message)
+{
+    if (!varint_fits(f->type, v->number))
+        return ERR_MALFORMED;
+    void *at = s->arena ? place_of(s, f, message) : NULL;
+    if (s->arena && !at)
+        return ERR_BOUNDS;
+    if (f->type == PROTOBUF_C_TYPE_MESSAGE)
+        return scan_submessage(s, f, v->bytes, at);
+    if (f->type == PROTOBUF_C_TYPE_STRING)
+        return scan_string(s, v->bytes, at);
+    if (s->arena && f->type == PROTOBUF_C_TYPE_BYTES)
+        return put_bytes(s, at, v->bytes);
+    if (s->arena)
+        put_number(f->type, at, v);
+    return 0;
+}
+
+static int scan_packed(struct scan *s, const ProtobufCFieldDescriptor *f, struct slice bytes,
+                       void *message)
+{
+    int rc = 0;
+
+    while (rc == 0 && bytes.size) {
+        struct value v;
+        if (++s->fields > SCAN_FIELDS)
+            return ERR_BOUNDS;
+        if (!take_value(&bytes, wire_types[f->type], &v))
+            return ERR_MALFORMED;
+        rc = scan_value(s, f, &v, message);
+    }
+    return rc;
 }
 
 static int scan_known(struct scan *s, const ProtobufCFieldDescriptor *f, unsigned wire,
-                      struct slice *in)
+                      struct slice *in, void *message)
 {
     struct value v;
 
     if (!take_value(in, wire, &v))
         return ERR_MALFORMED;
     if (is_packed(f, wire))
-        return scan_packed(s, f, v.bytes);
-    return wire == wire_types[f->type] ? scan_value(s, f, &v) : ERR_MALFORMED;
+        return scan_packed(s, f, v.bytes, message);
+    return wire == wire_types[f->type] ? scan_value(s, f, &v, message) : ERR_MALFORMED;
 }
 
 static int scan_unknown(struct scan *s, unsigned wire, struct slice *in)
@@ -194,7 +348,8 @@ static int scan_unknown(struct scan *s, unsigned wire, struct slice *in)
 }
 
 /* The fields of one message.  The name of the field at fault stays in `names`. */
-static int scan_fields(struct scan *s, const ProtobufCMessageDescriptor *type, struct slice bytes)
+static int scan_fields(struct scan *s, const ProtobufCMessageDescriptor *type, struct slice bytes,
+                       void *message)
 {
     uint64_t seen[SEEN_MOST / 64] = {0};
     const char **name = &s->names[s->depth];
@@ -219,7 +374,7 @@ static int scan_fields(struct scan *s, const ProtobufCMessageDescriptor *type, s
                 return ERR_MALFORMED;
             seen[place / 64] |= (uint64_t)1 << place % 64;
         }
-        int rc = f ? scan_known(s, f, tag & 7, &bytes) : scan_unknown(s, tag & 7, &bytes);
+        int rc = f ? scan_known(s, f, tag & 7, &bytes, message) : scan_unknown(s, tag & 7, &bytes);
         if (rc != 0)
             return rc;
     }
@@ -235,30 +390,49 @@ static void where_text(const struct scan *s, char where[128])
         n += snprintf(where + n, (size_t)(128 - n), "%s%s", i ? "." : "", s->names[i]);
 }
 
-int scan_message(const ProtobufCMessageDescriptor *type, struct slice bytes, char where[128])
+static int scan(struct scan *s, const ProtobufCMessageDescriptor *type, struct slice bytes,
+                void *message, char where[128])
 {
-    struct scan s = {0};
-    int rc = scan_fields(&s, type, bytes);
+    int rc = scan_fields(s, type, bytes, message);
 
     if (where) {
         where[0] = '\0';
         if (rc != 0)
-            where_text(&s, where);
+            where_text(s, where);
     }
     return rc;
+}
+
+int scan_message(const ProtobufCMessageDescriptor *type, struct slice bytes, char where[128])
+{
+    return scan(&(struct scan){0}, type, bytes, NULL, where);
+}
+
+static ProtobufCMessage *build(struct scan *s, const ProtobufCMessageDescriptor *type,
+                               struct slice bytes, int *err, char where[128])
+{
+    ProtobufCMessage *m = arena_room(s->arena, type->sizeof_message);
+
+    if (where)
+        where[0] = '\0';
+    *err = m ? 0 : ERR_BOUNDS;
+    if (m) {
+        protobuf_c_message_init(type, m);
+        *err = scan(s, type, bytes, m, where);
+    }
+    return *err ? NULL : m;
 }
 
 ProtobufCMessage *scan_unpack(const ProtobufCMessageDescriptor *type, struct slice bytes,
                               struct arena *arena, int *err, char where[128])
 {
-    *err = scan_message(type, bytes, where);
-    if (*err != 0)
-        return NULL;
-    ProtobufCMessage *m =
-        protobuf_c_message_unpack(type, arena_allocator(arena), bytes.size, bytes.data);
-    if (!m) /* what passed the scan is well-formed: the arena's cap was reached */
-        *err = ERR_BOUNDS;
-    return m;
+    return build(&(struct scan){.arena = arena}, type, bytes, err, where);
+}
+
+ProtobufCMessage *scan_unpack_lent(const ProtobufCMessageDescriptor *type, struct slice bytes,
+                                   struct arena *arena, int *err, char where[128])
+{
+    return build(&(struct scan){.arena = arena, .lent = true}, type, bytes, err, where);
 }
 
 /* Bytes at the front that are ASCII and not NUL. */

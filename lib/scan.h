@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scan.h - the pre-scan of protobuf bytes: bounds before `unpack`
+/* scan.h - protobuf bytes of a peer: checked and, where wanted, made a message in the same pass
  *
  * protobuf-c's unpack dies at depth 10,000, grows an input 60 times, takes invalid UTF-8 and NUL in
- * strings and lets the last of repeated singular fields win.  So no bytes of a peer are unpacked
- * before they passed here.  Driven by the message's descriptor: fields known to it must have their
- * wire type; strings are UTF-8, NFC and without U+0000; a singular field (and a oneof) comes once;
- * fields unknown to it are counted and skipped, groups refused.
+ * strings and lets the last of repeated singular fields win.  So no bytes of a
+ * peer are unpacked but here, into the messages that protobuf-c generates.  Driven by the message's
+ * descriptor: fields known to it must have their wire type; strings are UTF-8, NFC and without
+ * U+0000; a singular field (and a oneof) comes once; fields unknown to it are counted and skipped,
+ * groups refused.
  */
 #pragma once
 
@@ -26,10 +27,13 @@ enum {
  * nothing but for text that is not ASCII. */
 int scan_message(const ProtobufCMessageDescriptor *type, struct slice bytes, char where[128]);
 
-/* scan_message, and then unpack into the arena: NULL and `*err` set when refused or past the
- * arena's cap. */
+/* The message in the arena: NULL and `*err` as of scan_message, ERR_BOUNDS also past the arena's
+ * cap.  Fields that the descriptor does not know are left out. */
 ProtobufCMessage *scan_unpack(const ProtobufCMessageDescriptor *type, struct slice bytes,
                               struct arena *arena, int *err, char where[128]);
+/* The same, its fields of type bytes lent by `bytes`, which must live as long. */
+ProtobufCMessage *scan_unpack_lent(const ProtobufCMessageDescriptor *type, struct slice bytes,
+                                   struct arena *arena, int *err, char where[128]);
 
 /* Valid UTF-8, NFC, no U+0000. */
 bool scan_text(struct slice text);

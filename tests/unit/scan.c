@@ -278,6 +278,101 @@ static void what_passes_unpacks_into_the_arena_up_to_its_cap(void **unused)
     arena_free(tight);
 }
 
+static bool lies_in(const void *p, struct slice bytes)
+{
+    return (const uint8_t *)p >= bytes.data && (const uint8_t *)p < bytes.data + bytes.size;
+}
+
+static void bytes_are_copied_unless_they_are_lent(void **unused)
+{
+    (void)unused;
+    struct arena *arena = arena_new(1 << 20);
+    const struct slice in = BYTES("\x0a\x03"
+                                  "abc"
+                                  "\x12\x00");
+    int err;
+
+    const Core__SignedBytes *own =
+        (void *)scan_unpack(&core__signed_bytes__descriptor, in, arena, &err, NULL);
+    const Core__SignedBytes *lent =
+        (void *)scan_unpack_lent(&core__signed_bytes__descriptor, in, arena, &err, NULL);
+    assert_true(own && lent && own->event.len == 3 && lent->event.len == 3);
+    assert_memory_equal(own->event.data, "abc", 3);
+    assert_false(lies_in(own->event.data, in));
+    assert_ptr_equal(lent->event.data, in.data + 2);
+    assert_true(own->payload.len == 0 && lent->payload.len == 0 && !lent->payload.data);
+    arena_free(arena);
+}
+
+/* Packs again to the same bytes, whichever unpacked it. */
+static void check_unpacks(const ProtobufCMessage *m)
+{
+    struct arena *arena = arena_new(1 << 24);
+    struct buf in = {0}, out = {0};
+    char where[128];
+    int err;
+
+    events_pack(&in, m);
+    ProtobufCMessage *ours = scan_unpack(m->descriptor, slice_buf(&in), arena, &err, where);
+    assert_non_null(ours);
+    events_pack(&out, ours);
+    assert_true(slice_equal(slice_buf(&in), slice_buf(&out)));
+    ProtobufCMessage *lent = scan_unpack_lent(m->descriptor, slice_buf(&in), arena, &err, where);
+    events_pack(&out, lent);
+    assert_true(slice_equal(slice_buf(&in), slice_buf(&out)));
+    ProtobufCMessage *theirs = protobuf_c_message_unpack(m->descriptor, NULL, in.size, in.data);
+    events_pack(&out, theirs);
+    assert_true(slice_equal(slice_buf(&in), slice_buf(&out)));
+    protobuf_c_message_free_unpacked(theirs, NULL);
+    buf_free(&in);
+    buf_free(&out);
+    arena_free(arena);
+}
+
+/* Lists of every length up to one that has grown a few times, of every kind of element. */
+static void lists_unpack_whatever_their_length(void **unused)
+{
+    (void)unused;
+    enum { MOST = 70 };
+    uint64_t positions[MOST];
+    int64_t received[MOST];
+    uint8_t hash[HASH_SIZE] = "hash";
+    const char *streams[MOST];
+    ProtobufCBinaryData path[MOST];
+    Core__Recipient recipient = CORE__RECIPIENT__INIT, *recipients[MOST];
+    Core__HandlingCode codes[MOST];
+
+    recipient.name = "QMA/npc";
+    for (int i = 0; i < MOST; i++) {
+        positions[i] = UINT64_MAX >> i % 64;
+        received[i] = -i;
+        streams[i] = i % 2 ? "embargo.in" : "";
+        path[i] = (ProtobufCBinaryData){i % 3 ? HASH_SIZE : 0, hash};
+        recipients[i] = &recipient;
+        codes[i] = (Core__HandlingCode)(i % 3);
+    }
+    for (size_t n = 0; n <= MOST; n++) {
+        Core__Recorded recorded = CORE__RECORDED__INIT;
+        Core__Read read = CORE__READ__INIT;
+        Core__SignedEvent event = CORE__SIGNED_EVENT__INIT;
+        Core__Handling handling = CORE__HANDLING__INIT;
+        recorded.n_positions = recorded.n_received = n;
+        recorded.positions = positions;
+        recorded.received = received;
+        check_unpacks(&recorded.base);
+        read.n_streams = n;
+        read.streams = streams;
+        check_unpacks(&read.base);
+        event.n_path = n;
+        event.path = path;
+        check_unpacks(&event.base);
+        handling.n_recipients = handling.n_codes = n;
+        handling.recipients = recipients;
+        handling.codes = codes;
+        check_unpacks(&handling.base);
+    }
+}
+
 /* What is cut off anywhere or has a byte changed is refused or unpacks, and nothing else. */
 static void whatever_passes_the_scan_unpacks(void **unused)
 {
@@ -318,6 +413,8 @@ int main(void)
         cmocka_unit_test(fields_are_counted_and_bounded),
         cmocka_unit_test(a_string_is_at_most_256_kib),
         cmocka_unit_test(what_passes_unpacks_into_the_arena_up_to_its_cap),
+        cmocka_unit_test(bytes_are_copied_unless_they_are_lent),
+        cmocka_unit_test(lists_unpack_whatever_their_length),
         cmocka_unit_test(whatever_passes_the_scan_unpacks),
     };
 

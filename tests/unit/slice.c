@@ -101,6 +101,56 @@ static void an_arena_gives_zeroed_memory_up_to_its_cap(void **unused)
     arena_free(a);
 }
 
+static void add_one(void *p)
+{
+    ++*(int *)p;
+}
+
+static void an_arena_releases_what_it_keeps_with_its_memory(void **unused)
+{
+    (void)unused;
+    struct arena *a = arena_new(1000), *tight = arena_new(8);
+    int first = 0, second = 0;
+
+    assert_true(arena_keep(a, add_one, &first));
+    assert_int_equal(first, 0);
+    arena_reset(a);
+    assert_int_equal(first, 1);
+    assert_true(arena_keep(a, add_one, &second));
+    arena_free(a);
+    assert_int_equal(first, 1);
+    assert_int_equal(second, 1);
+    assert_false(arena_keep(tight, add_one, &first));
+    arena_free(tight);
+    assert_int_equal(first, 1);
+}
+
+/* Small and large pieces in changing order: each lies alone, and what is held has a bound. */
+static void an_arena_uses_its_memory_again(void **unused)
+{
+    (void)unused;
+    enum { ROUNDS = 50, PIECES = 40, MOST = 30000 };
+    struct arena *a = arena_new((size_t)1 << 30);
+    uint8_t *pieces[PIECES];
+    unsigned seed = 1;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t sizes[PIECES];
+        for (int i = 0; i < PIECES; i++) {
+            seed = seed * 1103515245 + 12345;
+            sizes[i] = seed / 65536 % MOST + 1;
+            pieces[i] = arena_room(a, sizes[i]);
+            assert_non_null(pieces[i]);
+            memset(pieces[i], i, sizes[i]);
+        }
+        for (int i = 0; i < PIECES; i++)
+            assert_true(pieces[i][0] == i && pieces[i][sizes[i] - 1] == i);
+        arena_reset(a);
+        assert_in_range(arena_held(a), 1, 200 * 1024);
+    }
+    arena_free(a);
+}
+
 static void every_error_has_a_code_of_its_own_that_leads_back(void **unused)
 {
     (void)unused;
@@ -121,6 +171,8 @@ int main(void)
         cmocka_unit_test(base64_of_rfc_4648_goes_both_ways),
         cmocka_unit_test(base64_that_is_not_canonical_is_refused_and_adds_nothing),
         cmocka_unit_test(an_arena_gives_zeroed_memory_up_to_its_cap),
+        cmocka_unit_test(an_arena_releases_what_it_keeps_with_its_memory),
+        cmocka_unit_test(an_arena_uses_its_memory_again),
         cmocka_unit_test(every_error_has_a_code_of_its_own_that_leads_back),
     };
 
