@@ -84,13 +84,17 @@ static void send_message(struct chancery *c, zmq_msg_t *message)
     c->out_end = &o->next;
 }
 
+static void message_pack(zmq_msg_t *out, const Core__Frame *frame)
+{
+    zmq_msg_init_size(out, core__frame__get_packed_size(frame));
+    core__frame__pack(frame, zmq_msg_data(out));
+}
+
 static void send_frame(struct chancery *c, const Core__Frame *frame)
 {
     zmq_msg_t message;
-    size_t size = core__frame__get_packed_size(frame);
 
-    zmq_msg_init_size(&message, size);
-    core__frame__pack(frame, zmq_msg_data(&message));
+    message_pack(&message, frame);
     send_message(c, &message);
 }
 
@@ -100,14 +104,14 @@ void client_send(struct chancery *c, const Core__Frame *frame)
         send_frame(c, frame);
 }
 
-void client_send_packed(struct chancery *c, struct slice frame)
+void client_send_packed(struct chancery *c, zmq_msg_t *frame)
 {
     zmq_msg_t message;
 
     if (!c->welcome || c->closing)
         return;
-    zmq_msg_init_size(&message, frame.size);
-    memcpy(zmq_msg_data(&message), frame.data, frame.size);
+    zmq_msg_init(&message);
+    zmq_msg_copy(&message, frame);
     send_message(c, &message);
 }
 
@@ -144,15 +148,15 @@ static void request_unlink(struct chancery *c, struct request *q)
 void request_start(struct chancery *c, struct request *q, Core__Frame *frame)
 {
     q->ref = frame->ref = client_ref(c);
-    buf_reset(&q->frame);
-    core__frame__pack(frame, buf_grow(&q->frame, core__frame__get_packed_size(frame)));
+    zmq_msg_close(&q->frame); /* of an earlier start */
+    message_pack(&q->frame, frame);
     request_link(c, q);
-    client_send_packed(c, slice_buf(&q->frame));
+    client_send_packed(c, &q->frame);
 }
 
 void request_free(struct request *q)
 {
-    buf_free(&q->frame);
+    zmq_msg_close(&q->frame);
     mem_free(q);
 }
 
@@ -175,7 +179,7 @@ static bool request_answered(struct chancery *c, const Core__Frame *f)
 static void requests_resume(struct chancery *c)
 {
     for (struct request *q = c->requests; q; q = q->next)
-        client_send_packed(c, slice_buf(&q->frame));
+        client_send_packed(c, &q->frame);
 }
 
 /* A callback may end or start others: look again from the beginning after each. */
@@ -371,7 +375,7 @@ static void on_receive(void *arg, zmq_msg_t parts[], int n)
     if (n != 1 || c->closing)
         return;
     arena_reset(c->arena);
-    const Core__Frame *f = (const Core__Frame *)scan_unpack(
+    const Core__Frame *f = (const Core__Frame *)scan_unpack_lent(
         &core__frame__descriptor, slice_of(zmq_msg_data(&parts[0]), zmq_msg_size(&parts[0])),
         c->arena, &err, where);
     if (!f) {

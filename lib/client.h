@@ -26,7 +26,7 @@ typedef void request_done(struct chancery *c, struct request *q, const Core__Fra
 struct request { /* first member of what is asked once and answered once */
     struct request *next, *before;
     uint64_t ref;
-    struct buf frame;  /* packed */
+    zmq_msg_t frame;   /* packed, shared with what is sent */
     uint64_t deadline; /* of the loop's clock, ms; 0 = none */
     request_done *done;
 };
@@ -45,6 +45,8 @@ struct publishing {
     struct batches again;    /* refused because of others: signed and sent again */
     struct batches answered; /* to be told in the next turn */
     size_t flight_n, flight_bytes, bytes;
+    struct spares spares;
+    struct buf packed[BATCH_MOST], signed_events[BATCH_MOST]; /* while a batch is signed */
     bool draining;  /* an order was broken: nothing is sent until all in flight is answered */
     uint64_t pause; /* nothing is sent before, ms of the loop's clock; 0 = now */
     struct tail *tails;
@@ -108,7 +110,7 @@ struct chancery {
 uint64_t client_ref(struct chancery *c);
 /* Both do nothing while no session is on: whoever sends says it again in the next one. */
 void client_send(struct chancery *c, const Core__Frame *frame);
-void client_send_packed(struct chancery *c, struct slice frame);
+void client_send_packed(struct chancery *c, zmq_msg_t *frame); /* which stays the caller's */
 /* Room for more: nothing waits to be sent. */
 bool client_idle(const struct chancery *c);
 /* Tells the caller of the session, once nothing is left to be done before. */

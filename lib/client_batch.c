@@ -6,11 +6,13 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/scan.h"
+#include "lib/wire.h"
 
 enum {
     EVENT_EXTRA =
         640, /* bytes around an envelope and payload: signature, salt, path, seat_seq ... */
     BATCH_ARENA = 5 * FRAME_MOST, /* its events in several forms, and the answer */
+    SPARES_MOST = 16,
 };
 
 /* ---- lists ---- */
@@ -53,20 +55,91 @@ void batches_prepend(struct batches *l, struct batches *before)
 
 /* ---- a batch ---- */
 
-struct batch *batch_new(size_t n)
+struct batch *batch_new(struct spares *s, size_t n)
 {
-    struct batch *b = mem_new(sizeof *b);
+    struct batch *b = s->first;
+    struct arena *arena = b ? b->arena : arena_new(BATCH_ARENA);
 
-    b->arena = arena_new(BATCH_ARENA);
-    b->n = n;
+    if (b) {
+        s->first = b->next;
+        s->n--;
+    } else {
+        b = mem_new(sizeof *b);
+    }
+    *b = (struct batch){.arena = arena, .n = n};
+    zmq_msg_init(&b->frame);
     return b;
 }
 
-void batch_free(struct batch *b)
+void batch_free(struct spares *s, struct batch *b)
 {
-    arena_free(b->arena);
-    buf_free(&b->frame);
-    mem_free(b);
+    zmq_msg_close(&b->frame);
+    if (s->n == SPARES_MOST) {
+        arena_free(b->arena);
+        mem_free(b);
+        return;
+    }
+    arena_reset(b->arena);
+    b->next = s->first;
+    s->first = b;
+    s->n++;
+}
+
+void spares_free(struct spares *s)
+{
+    while (s->first) {
+        struct batch *b = s->first;
+        s->first = b->next;
+        arena_free(b->arena);
+        mem_free(b);
+    }
+    s->n = 0;
+}
+
+bool batch_is_signed(struct batch *b)
+{
+    return zmq_msg_size(&b->frame) > 0;
+}
+
+void batch_unsign(struct batch *b)
+{
+    zmq_msg_close(&b->frame);
+    zmq_msg_init(&b->frame);
+}
+
+struct slice batch_frame(struct batch *b)
+{
+    return slice_of(zmq_msg_data(&b->frame), zmq_msg_size(&b->frame));
+}
+
+enum {
+    TAG_REF = WIRE_TAG(1, WIRE_VARINT),
+    TAG_PUBLISH = WIRE_TAG(20, WIRE_BYTES),
+    TAG_EVENTS = WIRE_TAG(1, WIRE_BYTES),
+    TAG_EVENT = WIRE_TAG(1, WIRE_BYTES),
+    TAG_PAYLOAD = WIRE_TAG(2, WIRE_BYTES),
+};
+
+void batch_pack(struct batch *b, const struct slice events[], const struct slice payloads[])
+{
+    size_t sizes[BATCH_MOST], all = 0;
+
+    for (size_t i = 0; i < b->n; i++) {
+        sizes[i] =
+            wire_bytes_size(TAG_EVENT, events[i]) + wire_bytes_size(TAG_PAYLOAD, payloads[i]);
+        all += 1 + wire_varint_size(sizes[i]) + sizes[i];
+    }
+    zmq_msg_close(&b->frame);
+    zmq_msg_init_size(&b->frame, 1 + wire_varint_size(b->ref) + wire_varint_size(TAG_PUBLISH) +
+                                     wire_varint_size(all) + all);
+    uint8_t *at = zmq_msg_data(&b->frame);
+    at = wire_number(at, TAG_REF, b->ref);
+    at = wire_number(at, TAG_PUBLISH, all);
+    for (size_t i = 0; i < b->n; i++) {
+        at = wire_number(at, TAG_EVENTS, sizes[i]);
+        at = wire_bytes(at, TAG_EVENT, events[i]);
+        at = wire_bytes(at, TAG_PAYLOAD, payloads[i]);
+    }
 }
 
 bool batch_uses(const struct batch *b, const char *stream)
@@ -79,7 +152,7 @@ bool batch_uses(const struct batch *b, const char *stream)
 
 static void *take(struct batch *b, const void *data, size_t size)
 {
-    void *copy = arena_take(b->arena, size ? size : 1);
+    void *copy = arena_room(b->arena, size ? size : 1);
 
     if (copy && size)
         memcpy(copy, data, size);
@@ -270,13 +343,13 @@ static int check_events(const struct chancery_event events[], size_t n)
     return bytes > FRAME_MOST ? ERR_BOUNDS : 0;
 }
 
-int batch_make(struct batch **out, const struct chancery_event events[], size_t n)
+int batch_make(struct batch **out, struct spares *s, const struct chancery_event events[], size_t n)
 {
     int rc = check_events(events, n);
 
     if (rc)
         return rc;
-    struct batch *b = batch_new(n);
+    struct batch *b = batch_new(s, n);
     uint8_t random[BATCH_MOST][ID_RANDOM];
     randombytes_buf(random, n * ID_RANDOM);
     for (size_t i = 0; i < n; i++) {
@@ -289,7 +362,7 @@ int batch_make(struct batch **out, const struct chancery_event events[], size_t 
     if (rc == 0 && b->bytes > FRAME_MOST)
         rc = ERR_BOUNDS;
     if (rc)
-        batch_free(b);
+        batch_free(s, b);
     else
         *out = b;
     return rc;

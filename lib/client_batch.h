@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <zmq.h>
+
 #include "chancery/core/v1/envelope.pb-c.h"
 #include "lib/chancery.h"
 #include "lib/envelope.h"
@@ -18,11 +20,11 @@ struct batch {
     Core__Envelope *envelopes[BATCH_MOST];
     struct slice payloads[BATCH_MOST];
     size_t n, bytes;
-    struct buf frame; /* packed Publish; empty = not signed */
-    bool is_answer;   /* deterministic: signed again at most once */
-    bool in_doubt;    /* sent and not answered: it may be recorded */
-    bool halted;      /* refused while the broker took nothing */
-    bool left;        /* by an earlier process */
+    zmq_msg_t frame; /* packed Publish, shared with what is sent; empty = not signed */
+    bool is_answer;  /* deterministic: signed again at most once */
+    bool in_doubt;   /* sent and not answered: it may be recorded */
+    bool halted;     /* refused while the broker took nothing */
+    bool left;       /* by an earlier process */
     unsigned tries, busy;
     uint64_t deadline; /* ms of the loop's clock; 0 = none */
     uint64_t kept;     /* number in the keep; 0 = none */
@@ -43,10 +45,23 @@ void batches_take(struct batches *l, struct batch *b);
 /* Puts all of `before` in front of `l`. */
 void batches_prepend(struct batches *l, struct batches *before);
 
-struct batch *batch_new(size_t n);
-void batch_free(struct batch *b);
+/* Batches that are over, for the next ones: their memory was touched already. */
+struct spares {
+    struct batch *first;
+    size_t n;
+};
+
+struct batch *batch_new(struct spares *s, size_t n);
+void batch_free(struct spares *s, struct batch *b);
+void spares_free(struct spares *s);
+bool batch_is_signed(struct batch *b);
+void batch_unsign(struct batch *b);
+struct slice batch_frame(struct batch *b); /* lent */
+/* The frame of the events, which takes the batch's ref. */
+void batch_pack(struct batch *b, const struct slice events[], const struct slice payloads[]);
 bool batch_uses(const struct batch *b, const char *stream);
 /* Keeps a copy of what is to be told. */
 void batch_answer(struct batch *b, const struct chancery_result *result);
 /* Of 1 to 64 events, copied: 0, ERR_BOUNDS or ERR_TEXT. */
-int batch_make(struct batch **out, const struct chancery_event events[], size_t n);
+int batch_make(struct batch **out, struct spares *s, const struct chancery_event events[],
+               size_t n);

@@ -45,12 +45,21 @@ static bool kept_events(struct batch *b, const Core__Frame *f, struct publishing
     return true;
 }
 
+static void pack_kept(struct batch *b, const Core__Publish *publish)
+{
+    struct slice events[BATCH_MOST];
+
+    for (size_t i = 0; i < b->n; i++)
+        events[i] = slice_of(publish->events[i]->event.data, publish->events[i]->event.len);
+    batch_pack(b, events, b->payloads);
+}
+
 /* Its bytes go as they are under a ref of this life. */
 static void on_kept(void *arg, uint64_t number, struct slice frame)
 {
     struct chancery *c = arg;
     struct publishing *p = &c->publishing;
-    struct batch *b = batch_new(0);
+    struct batch *b = batch_new(&c->publishing.spares, 0);
     char where[128];
     int err;
     uint8_t *copy = arena_take(b->arena, frame.size);
@@ -64,14 +73,14 @@ static void on_kept(void *arg, uint64_t number, struct slice frame)
     if (!kept_events(b, f, p)) {
         log_error("client.kept", "a kept frame cannot be read number=%llu",
                   (unsigned long long)number);
-        batch_free(b);
+        batch_free(&c->publishing.spares, b);
         return;
     }
     b->kept = number;
     b->in_doubt = b->left = true;
     b->bytes = frame.size;
-    b->ref = f->ref = client_ref(c);
-    core__frame__pack(f, buf_grow(&b->frame, core__frame__get_packed_size(f)));
+    b->ref = client_ref(c);
+    pack_kept(b, f->publish);
     p->bytes += b->bytes;
     p->left++;
     batches_add(&p->waiting, b);

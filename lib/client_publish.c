@@ -128,7 +128,7 @@ static void tell(struct chancery *c, int err)
             log_left(b);
         else if (b->done)
             b->done(b->arg, &b->result);
-        batch_free(b);
+        batch_free(&c->publishing.spares, b);
     }
 }
 
@@ -172,7 +172,7 @@ static void drained(struct chancery *c)
         p->draining = false;
         tails_forget(p);
         for (struct batch *b = p->again.first; b; b = b->next)
-            buf_reset(&b->frame);
+            batch_unsign(b);
         batches_prepend(&p->waiting, &p->again);
     }
     client_soon(c);
@@ -186,12 +186,12 @@ static void gather(struct chancery *c, struct batches *ready)
 
     while (may_send(c, p->waiting.first)) {
         struct batch *b = p->waiting.first;
-        if (b->frame.size == 0) {
+        if (!batch_is_signed(b)) {
             if (!tails_known(c, b))
                 break;
             sign_batch(c, b);
             b->replaces = b->kept;
-            b->kept = p->keep ? keep_add(p->keep, slice_buf(&b->frame), b->replaces) : 0;
+            b->kept = p->keep ? keep_add(p->keep, batch_frame(b), b->replaces) : 0;
         }
         batches_take(&p->waiting, b);
         batches_add(ready, b);
@@ -206,7 +206,7 @@ void publishing_send(struct chancery *c, struct batch *b)
 {
     b->in_doubt = true;
     flight_add(&c->publishing, b);
-    client_send_packed(c, slice_buf(&b->frame));
+    client_send_packed(c, &b->frame);
 }
 
 static void send_ready(struct chancery *c, struct batches *ready)
@@ -271,15 +271,16 @@ void publishing_resume(struct chancery *c)
         p->flight_n = p->flight_bytes = 0;
     }
     for (struct batch *b = p->flight.first; b; b = b->next)
-        client_send_packed(c, slice_buf(&b->frame));
+        client_send_packed(c, &b->frame);
     drained(c);
 }
 
 /* ---- answers ---- */
 
-static void keep_recorded(struct chancery *c, const struct batch *b, const Core__Recorded *r)
+static void keep_recorded(struct chancery *c, struct batch *b, const Core__Recorded *r)
 {
-    Core__Frame *f = core__frame__unpack(NULL, b->frame.size, b->frame.data);
+    struct slice frame = batch_frame(b);
+    Core__Frame *f = core__frame__unpack(NULL, frame.size, frame.data);
 
     for (size_t i = 0; f && i < b->n; i++) {
         Core__Record record = CORE__RECORD__INIT;
@@ -314,7 +315,7 @@ bool publishing_recorded(struct chancery *c, const Core__Frame *f)
             c->session.head = r->positions[b->n - 1];
         if (b->receipt) {
             return_recorded(c, b);
-            batch_free(b);
+            batch_free(&c->publishing.spares, b);
             return true;
         }
         answer(c, b,
@@ -363,7 +364,7 @@ bool publishing_refused(struct chancery *c, const Core__Frame *f)
     flight_take(p, b);
     if (b->receipt) {
         return_refused(c, b, r);
-        batch_free(b);
+        batch_free(&c->publishing.spares, b);
         return true;
     }
     p->draining = true;
@@ -408,6 +409,16 @@ static struct batch *take_overdue(struct publishing *p, uint64_t now)
     return b ? b : overdue(&p->waiting, now);
 }
 
+/* What is kept for the next batches. */
+static void rest(struct publishing *p)
+{
+    spares_free(&p->spares);
+    for (size_t i = 0; i < BATCH_MOST; i++) {
+        buf_free(&p->packed[i]);
+        buf_free(&p->signed_events[i]);
+    }
+}
+
 void publishing_tick(struct chancery *c)
 {
     struct publishing *p = &c->publishing;
@@ -415,6 +426,8 @@ void publishing_tick(struct chancery *c)
 
     for (struct batch *b = take_overdue(p, now); b; b = take_overdue(p, now))
         answer_unknown(c, b);
+    if (p->bytes == 0)
+        rest(p);
     drained(c);
 }
 
@@ -436,6 +449,7 @@ void publishing_close(struct chancery *c)
         p->tails = t->next;
         mem_free(t);
     }
+    rest(p);
 }
 
 int publishing_open(struct chancery *c, const struct chancery_options *options, struct buf *why)
@@ -459,7 +473,7 @@ int chancery_publish(struct chancery *c, const struct chancery_event events[], s
 
     if (c->closing)
         return ERR_CANCELLED;
-    int rc = p->bytes >= UNCONFIRMED_MOST ? ERR_BUSY : batch_make(&b, events, n);
+    int rc = p->bytes >= UNCONFIRMED_MOST ? ERR_BUSY : batch_make(&b, &p->spares, events, n);
     if (rc)
         return rc;
     b->done = done;

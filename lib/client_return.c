@@ -132,7 +132,7 @@ void return_close(struct chancery *c)
         next = b->next;
         if (b->receipt) {
             flight_take(p, b);
-            batch_free(b);
+            batch_free(&c->publishing.spares, b);
         }
     }
     returning_free(p->returning);
@@ -204,27 +204,31 @@ static void item_done(struct returning *g, size_t i, bool returned)
     g->refused += !returned;
 }
 
+static struct slice slice_bytes(ProtobufCBinaryData bytes)
+{
+    return slice_of(bytes.data, bytes.len);
+}
+
 static void pack_receipt(struct batch *b, const Core__Record *record)
 {
-    Core__Frame frame = CORE__FRAME__INIT;
-    Core__Publish publish = CORE__PUBLISH__INIT;
-    Core__SignedBytes bytes = CORE__SIGNED_BYTES__INIT, *list = &bytes;
+    const struct slice event = slice_bytes(record->event), payload = slice_bytes(record->payload);
 
-    bytes.event = record->event;
-    bytes.payload = record->payload;
-    publish.n_events = 1;
-    publish.events = &list;
-    frame.ref = b->ref;
-    frame.body_case = CORE__FRAME__BODY_PUBLISH;
-    frame.publish = &publish;
-    core__frame__pack(&frame, buf_grow(&b->frame, core__frame__get_packed_size(&frame)));
-    b->bytes = b->frame.size;
+    batch_pack(b, &event, &payload);
+    b->bytes = batch_frame(b).size;
+}
+
+static struct slice copy_of(struct batch *b, ProtobufCBinaryData bytes)
+{
+    uint8_t *copy = arena_take(b->arena, bytes.len);
+
+    memcpy(copy, bytes.data, bytes.len);
+    return slice_of(copy, bytes.len);
 }
 
 /* The receipt as a batch of its own, or NULL when it cannot be read. */
 static struct batch *batch_of(struct chancery *c, size_t i)
 {
-    struct batch *b = batch_new(1);
+    struct batch *b = batch_new(&c->publishing.spares, 1);
     struct receipt receipt;
     struct event e;
     char where[128];
@@ -232,10 +236,9 @@ static struct batch *batch_of(struct chancery *c, size_t i)
     int rc = receipts_get(keep_receipts(c->publishing.keep), &c->publishing.returning->places[i],
                           &receipt);
     if (rc == 0)
-        rc = event_open_head(&e, slice_of(receipt.record->event.data, receipt.record->event.len),
-                             b->arena, where);
+        rc = event_open_head(&e, copy_of(b, receipt.record->event), b->arena, where);
     if (rc) {
-        batch_free(b);
+        batch_free(&c->publishing.spares, b);
         return NULL;
     }
     b->envelopes[0] = (Core__Envelope *)(uintptr_t)e.envelope;
@@ -261,7 +264,7 @@ static void send_item(struct chancery *c, size_t i)
     if (!b || state == BROKEN)
         item_done(g, i, false);
     if (b)
-        batch_free(b);
+        batch_free(&c->publishing.spares, b);
 }
 
 void return_turn(struct chancery *c)

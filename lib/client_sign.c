@@ -117,43 +117,21 @@ static void pack_envelope(struct chancery *c, Core__Envelope *e, struct buf *out
     tail_set(t, e->seat_seq, slice_buf(out));
 }
 
-static void pack_frame(struct batch *b, const struct buf events[])
-{
-    Core__Frame frame = CORE__FRAME__INIT;
-    Core__Publish publish = CORE__PUBLISH__INIT;
-    Core__SignedBytes bytes[BATCH_MOST], *list[BATCH_MOST];
-
-    for (size_t i = 0; i < b->n; i++) {
-        core__signed_bytes__init(&bytes[i]);
-        bytes[i].event = (ProtobufCBinaryData){events[i].size, events[i].data};
-        bytes[i].payload =
-            (ProtobufCBinaryData){b->payloads[i].size, (uint8_t *)(uintptr_t)b->payloads[i].data};
-        list[i] = &bytes[i];
-    }
-    publish.n_events = b->n;
-    publish.events = list;
-    frame.ref = b->ref;
-    frame.body_case = CORE__FRAME__BODY_PUBLISH;
-    frame.publish = &publish;
-    core__frame__pack(&frame, buf_grow(&b->frame, core__frame__get_packed_size(&frame)));
-}
-
 void sign_batch(struct chancery *c, struct batch *b)
 {
-    struct buf packed[BATCH_MOST] = {0}, events[BATCH_MOST] = {0};
-    struct slice envelopes[BATCH_MOST];
+    struct publishing *p = &c->publishing;
+    struct slice envelopes[BATCH_MOST], events[BATCH_MOST];
 
     for (size_t i = 0; i < b->n; i++) {
-        pack_envelope(c, b->envelopes[i], &packed[i]);
-        envelopes[i] = slice_buf(&packed[i]);
+        buf_reset(&p->packed[i]);
+        pack_envelope(c, b->envelopes[i], &p->packed[i]);
+        envelopes[i] = slice_buf(&p->packed[i]);
     }
-    sign_events(&c->key, envelopes, b->n, events);
+    sign_events(&c->key, envelopes, b->n, p->signed_events);
+    for (size_t i = 0; i < b->n; i++)
+        events[i] = slice_buf(&p->signed_events[i]);
     b->ref = client_ref(c);
-    pack_frame(b, events);
-    for (size_t i = 0; i < b->n; i++) {
-        buf_free(&packed[i]);
-        buf_free(&events[i]);
-    }
+    batch_pack(b, events, b->payloads);
 }
 
 /* ---- the caller's question for a tail ---- */
