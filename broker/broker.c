@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/broker.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -123,15 +124,33 @@ static void take_frame(struct broker *b, const struct sender *from, struct peer 
         handle_forgotten(b, from, f->ref);
 }
 
-static void take_message(struct broker *b, const struct sender *from, struct slice bytes)
+static void message_release(void *message)
+{
+    zmq_msg_close(message);
+}
+
+/* The message's bytes, which live as long as what is in the arena. */
+static struct slice keep_message(struct arena *arena, zmq_msg_t *message)
+{
+    zmq_msg_t *kept = arena_room(arena, sizeof *kept);
+
+    zmq_msg_init(kept);
+    zmq_msg_move(kept, message);
+    arena_keep(arena, message_release, kept);
+    return slice_of(zmq_msg_data(kept), zmq_msg_size(kept));
+}
+
+static void take_message(struct broker *b, const struct sender *from, zmq_msg_t *message)
 {
     struct peer *p = peers_find(b->peers, from->id);
     struct arena *arena = publish_arena(b->publishing);
+    struct slice bytes = keep_message(arena, message);
     struct refusal why = {0};
 
     if (p && p->key != from->key) /* the connection's number went to somebody else */
         peer_end(p), p = NULL;
-    ProtobufCMessage *m = scan_unpack(&core__frame__descriptor, bytes, arena, &why.err, why.field);
+    ProtobufCMessage *m =
+        scan_unpack_lent(&core__frame__descriptor, bytes, arena, &why.err, why.field);
     if (m)
         take_frame(b, from, p, (Core__Frame *)m, &arena, bytes.size);
     else if (p)
@@ -160,7 +179,7 @@ static void on_receive(void *arg, zmq_msg_t parts[], int n)
     struct sender from = {0};
 
     if (identify(b, parts, n, &from))
-        take_message(b, &from, slice_of(zmq_msg_data(&parts[1]), zmq_msg_size(&parts[1])));
+        take_message(b, &from, &parts[1]);
     else
         refusals_count(&b->refusals, from.key ? from.key->seat->name : "",
                        err_code(from.key ? ERR_KEY_REVOKED : ERR_STRANGER), "", "", broker_now(b));
@@ -267,6 +286,19 @@ static void record_refusals(struct broker *b)
         audit_refusals(&b->audit, &b->refusals, broker_now(b));
 }
 
+/* The memory of a rush, once a second went by without an event. */
+static void give_back(struct broker *b)
+{
+    uint64_t events = publish_totals(b->publishing)->events;
+
+    if (events == b->events_seen && events != b->events_rested) {
+        publish_rest(b->publishing);
+        malloc_trim(0);
+        b->events_rested = events;
+    }
+    b->events_seen = events;
+}
+
 static void on_second(struct broker *b)
 {
     int64_t now = broker_now(b);
@@ -277,6 +309,7 @@ static void on_second(struct broker *b)
     if (b->ticks % TICKS_OF_MINUTE == 0)
         journal_sweep(b->journal);
     peers_probe(b->peers, &pong, NULL);
+    give_back(b);
     if (now - b->audited >= HOUR) {
         b->audited = now;
         record_refusals(b);

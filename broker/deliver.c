@@ -6,6 +6,7 @@
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
+#include "lib/wire.h"
 
 enum {
     TURN_RECORDS = 256,    /* looked at for one reading in its turn */
@@ -157,47 +158,15 @@ struct piece {
     int err;
 };
 
-static size_t varint_size(uint64_t v)
-{
-    size_t n = 1;
-
-    while (v >>= 7)
-        n++;
-    return n;
-}
-
-static uint8_t *varint_put(uint8_t *at, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        *at++ = (uint8_t)(v | 0x80);
-    *at++ = (uint8_t)v;
-    return at;
-}
-
-enum { /* tags: number << 3 | wire type */
-       TAG_REF = 1 << 3 | 0,
-       TAG_DELIVER = 32 << 3 | 2,
-       TAG_RECORDS = 1 << 3 | 2,
-       TAG_POSITION = 1 << 3 | 0,
-       TAG_RECEIVED = 2 << 3 | 0,
-       TAG_EVENT = 3 << 3 | 2,
-       TAG_PAYLOAD = 4 << 3 | 2,
+enum {
+    TAG_REF = WIRE_TAG(1, WIRE_VARINT),
+    TAG_DELIVER = WIRE_TAG(32, WIRE_BYTES),
+    TAG_RECORDS = WIRE_TAG(1, WIRE_BYTES),
+    TAG_POSITION = WIRE_TAG(1, WIRE_VARINT),
+    TAG_RECEIVED = WIRE_TAG(2, WIRE_VARINT),
+    TAG_EVENT = WIRE_TAG(3, WIRE_BYTES),
+    TAG_PAYLOAD = WIRE_TAG(4, WIRE_BYTES),
 };
-
-static size_t bytes_size(struct slice s)
-{
-    return s.size ? 1 + varint_size(s.size) + s.size : 0;
-}
-
-static uint8_t *bytes_put(uint8_t *at, uint64_t tag, struct slice s)
-{
-    if (s.size == 0)
-        return at;
-    at = varint_put(at, tag);
-    at = varint_put(at, s.size);
-    memcpy(at, s.data, s.size);
-    return at + s.size;
-}
 
 static void piece_room(struct piece *p, size_t size)
 {
@@ -209,21 +178,19 @@ static void piece_room(struct piece *p, size_t size)
 
 static void piece_add(struct piece *p, const struct journal_record *rec)
 {
-    size_t inner = 2 + varint_size(rec->position) + varint_size((uint64_t)rec->received) +
-                   bytes_size(rec->event) + bytes_size(rec->payload);
+    size_t inner = 2 + wire_varint_size(rec->position) + wire_varint_size((uint64_t)rec->received) +
+                   wire_bytes_size(TAG_EVENT, rec->event) +
+                   wire_bytes_size(TAG_PAYLOAD, rec->payload);
 
     if (!p->bytes)
         p->size = FRONT;
-    piece_room(p, 1 + varint_size(inner) + inner);
+    piece_room(p, 1 + wire_varint_size(inner) + inner);
     uint8_t *at = p->bytes + p->size;
-    at = varint_put(at, TAG_RECORDS);
-    at = varint_put(at, inner);
-    at = varint_put(at, TAG_POSITION);
-    at = varint_put(at, rec->position);
-    at = varint_put(at, TAG_RECEIVED);
-    at = varint_put(at, (uint64_t)rec->received);
-    at = bytes_put(at, TAG_EVENT, rec->event);
-    at = bytes_put(at, TAG_PAYLOAD, rec->payload);
+    at = wire_number(at, TAG_RECORDS, inner);
+    at = wire_number(at, TAG_POSITION, rec->position);
+    at = wire_number(at, TAG_RECEIVED, (uint64_t)rec->received);
+    at = wire_bytes(at, TAG_EVENT, rec->event);
+    at = wire_bytes(at, TAG_PAYLOAD, rec->payload);
     p->size = (size_t)(at - p->bytes);
 }
 
@@ -238,10 +205,8 @@ static void piece_close(struct piece *p, zmq_msg_t *message)
 {
     uint8_t front[FRONT], *at = front;
 
-    at = varint_put(at, TAG_REF);
-    at = varint_put(at, p->r->ref);
-    at = varint_put(at, TAG_DELIVER);
-    at = varint_put(at, p->size - FRONT);
+    at = wire_number(at, TAG_REF, p->r->ref);
+    at = wire_number(at, TAG_DELIVER, p->size - FRONT);
     size_t n = (size_t)(at - front);
     memcpy(p->bytes + FRONT - n, front, n);
     zmq_msg_init_data(message, p->bytes + FRONT - n, p->size - FRONT + n, piece_free, p->bytes);

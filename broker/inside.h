@@ -57,6 +57,7 @@ struct broker {
     uint64_t ticks, disk_free, disk_size;
     uint64_t commits; /* at the watchdog's last look */
     int64_t started, audited, expired;
+    uint64_t events_seen, events_rested; /* recorded, a second ago and when memory was given back */
 };
 
 struct sender { /* who a message comes from */

@@ -17,7 +17,13 @@
 #include "lib/log.h"
 #include "lib/settings.h"
 
-enum { EXIT_REFUSED = 1, FILES = 8192 };
+enum {
+    EXIT_REFUSED = 1,
+    FILES = 8192,
+    HEAP_KEPT = 32 * 1024 * 1024, /* free at the heap's end before it is given back */
+    HEAP_STEP = 1024 * 1024,
+    HEAP_PIECE = 4 * 1024 * 1024, /* what is larger comes from the system, and goes back at once */
+};
 
 struct stopper {
     uv_signal_t terminate, interrupt;
@@ -59,6 +65,11 @@ static void prepare_process(void)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     mallopt(M_ARENA_MAX, 2); /* threads that allocate little share */
+    /* A rush of events takes the same memory again and again: it goes back when the rush is over,
+     * see broker.c. */
+    mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+    mallopt(M_TOP_PAD, HEAP_STEP);
+    mallopt(M_MMAP_THRESHOLD, HEAP_PIECE);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES) {
         files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
         if (setrlimit(RLIMIT_NOFILE, &files) != 0)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <unistd.h>
 
+#include "broker/crew.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -15,7 +16,8 @@ enum {
     EXIT_DOUBT = 70,
 };
 
-struct request { /* lies in its own arena */
+struct request {              /* lies in its own arena */
+    struct crew_item checked; /* while it is verified */
     struct request *next;
     struct publishing *p;
     struct arena *arena;
@@ -23,19 +25,20 @@ struct request { /* lies in its own arena */
     uint32_t peer;
     uint64_t session, ref;
     const struct seat *seat;
-    bool own, ready, answers_tail;
+    bool own, answers_tail;
+    bool ready;         /* there is nothing to verify */
     bool broken;        /* a payload is not its envelope's: refused whatever is known */
     const char *stream; /* of a tail asked for */
     struct admit_event *events;
     size_t n;
     struct refusal early; /* found before its turn; err 0: none */
     int64_t received;
-    uv_work_t work;
 };
 
 struct publishing {
     struct publishing_of of;
     struct commit *commit;
+    struct crew *crew;
     struct overlay *overlay;
     struct request *first, **last; /* in order of arrival, not yet admitted */
     struct arena *arenas[ARENAS_KEPT];
@@ -43,6 +46,8 @@ struct publishing {
 };
 
 static void committed(void *owner, int err, uint64_t first, void *const args[], size_t n);
+static void on_verify(struct crew_item *item);
+static void after_verify(void *owner);
 static void pump(struct publishing *p);
 
 /* ---- life ---- */
@@ -55,16 +60,23 @@ struct publishing *publishing_new(const struct publishing_of *of)
     p->overlay = overlay_new();
     p->last = &p->first;
     commit_start(&p->commit, of->loop, of->journal, committed, p);
+    crew_start(&p->crew, of->loop, on_verify, after_verify, p);
     return p;
 }
 
 void publishing_free(struct publishing *p)
 {
+    crew_stop(p->crew);
     commit_stop(p->commit);
-    while (p->n_arenas)
-        arena_free(p->arenas[--p->n_arenas]);
+    publish_rest(p);
     overlay_free(p->overlay);
     mem_free(p);
+}
+
+void publish_rest(struct publishing *p)
+{
+    while (p->n_arenas)
+        arena_free(p->arenas[--p->n_arenas]);
 }
 
 struct arena *publish_arena(struct publishing *p)
@@ -301,30 +313,29 @@ static void check_signatures(struct request *r)
 }
 
 /* All that hashes and verifies: it touches the request alone. */
-static void on_verify(uv_work_t *work)
+static void on_verify(struct crew_item *item)
 {
-    struct request *r = work->data;
+    struct request *r = (struct request *)item;
 
     add_payloads(r);
     if (!r->own && !r->early.err)
         check_signatures(r);
 }
 
-static void after_verify(uv_work_t *work, int status)
+static void after_verify(void *owner)
 {
-    struct request *r = work->data;
-
-    (void)status; /* never cancelled */
-    r->ready = true;
-    pump(r->p);
+    pump(owner);
 }
 
 static void verify(struct request *r)
 {
-    r->work.data = r;
     find_keys(r);
-    int rc = uv_queue_work(r->p->of.loop, &r->work, on_verify, after_verify);
-    assert(rc == 0);
+    crew_give(r->p->crew, &r->checked);
+}
+
+static bool is_ready(struct request *r)
+{
+    return r->ready || crew_is_done(&r->checked);
 }
 
 void publish_take(struct publishing *p, struct peer *peer, uint64_t ref, struct arena **arena,
@@ -472,7 +483,7 @@ static int admit(struct request *r, struct refusal *why)
 /* Admits what is ready, in order, as far as there is room. */
 static void pump(struct publishing *p)
 {
-    while (p->first && p->first->ready && !commit_closed(p->commit)) {
+    while (p->first && is_ready(p->first) && !commit_closed(p->commit)) {
         struct request *r = p->first;
         struct refusal why = {0};
 

@@ -48,6 +48,8 @@ void publish_pulse(struct publishing *p);
 struct arena *publish_arena(struct publishing *p); /* an empty one, perhaps used before */
 void publish_arena_back(struct publishing *p, struct arena *arena);
 
+void publish_rest(struct publishing *p); /* frees what it keeps for the next requests */
+
 /* Tries again to admit what waits: now and then, for a refused batch wakes nobody. */
 void publish_go_on(struct publishing *p);
 /* Where a seat stands, with what is under way. */

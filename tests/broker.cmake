@@ -2,6 +2,7 @@
 chancery_test(broker broker_core PkgConfig::SODIUM)
 add_dependencies(test_broker chancery-broker chancery-log)
 chancery_test(commit broker_core PkgConfig::SODIUM)
+chancery_test(crew broker_core)
 chancery_test(journal broker_log)
 chancery_test(damage broker_log PkgConfig::LMDB)
 chancery_test(fence broker_log)
