@@ -62,7 +62,7 @@ int program_start(const char *const argv[], enum program_errors errors, pid_t *p
 
 int program_wait(pid_t pid)
 {
-    int status = 0;
+    int status = -1; /* whoever ignores its children's ends is not told: no success is made of it */
 
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;

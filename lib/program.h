@@ -21,7 +21,8 @@ char *program_beside(const char *name);
 /* Starts argv[0]; what it prints is read from `*fd`, or goes where ours goes where `fd` is NULL.
  * 0 or ERR_IO; errno is the cause. */
 int program_start(const char *const argv[], enum program_errors errors, pid_t *pid, int *fd);
-/* Until it ends: its status as waitpid gives it. */
+/* Until it ends: its status as waitpid gives it, or -1, neither exited nor killed, where nobody
+ * knows (SIGCHLD is ignored). */
 int program_wait(pid_t pid);
 
 /* Runs argv[0] to its end, and adds what it prints to `out` (NULL = it goes where ours goes): its

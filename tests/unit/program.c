@@ -2,6 +2,7 @@
 #include "lib/program.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,20 @@ static void who_was_killed_or_is_not_there_has_no_status(void **state)
     buf_free(&out);
 }
 
+/* As a parent leaves it that wants to hear of no child. */
+static void whose_end_is_not_told_was_no_success(void **state)
+{
+    struct buf out = {0};
+
+    (void)state;
+    signal(SIGCHLD, SIG_IGN);
+    assert_int_equal(run("exit 0", ERRORS_OURS, &out), -1);
+    assert_int_equal(run("exit 3", ERRORS_OURS, &out), -1);
+    signal(SIGCHLD, SIG_DFL);
+    assert_int_equal(run("exit 3", ERRORS_OURS, &out), 3);
+    buf_free(&out);
+}
+
 static void what_was_started_is_read_while_it_runs(void **state)
 {
     const char *argv[] = {"/bin/cat", "/dev/zero", NULL};
@@ -78,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_it_prints_is_collected_with_its_status),
         cmocka_unit_test(who_was_killed_or_is_not_there_has_no_status),
+        cmocka_unit_test(whose_end_is_not_told_was_no_success),
         cmocka_unit_test(what_was_started_is_read_while_it_runs),
         cmocka_unit_test(a_program_beside_lies_in_this_one_s_directory),
     };
