@@ -52,13 +52,25 @@ static void end(struct rig *r)
     assert_int_equal(uv_loop_close(&r->loop), 0);
 }
 
-static size_t count_done(struct job jobs[], size_t n)
+static void give_all(struct rig *r, struct job jobs[])
+{
+    for (size_t i = 0; i < ITEMS; i++)
+        crew_give(r->crew, &jobs[i].item);
+}
+
+static size_t count_done(struct job jobs[])
 {
     size_t done = 0;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < ITEMS; i++)
         done += crew_is_done(&jobs[i].item);
     return done;
+}
+
+static void await_all(struct rig *r, struct job jobs[])
+{
+    while (count_done(jobs) < ITEMS)
+        uv_run(&r->loop, UV_RUN_ONCE);
 }
 
 static void all_is_done_once_and_the_loop_is_told(void **unused)
@@ -68,13 +80,33 @@ static void all_is_done_once_and_the_loop_is_told(void **unused)
     struct rig r;
 
     begin(&r);
-    for (size_t i = 0; i < ITEMS; i++)
-        crew_give(r.crew, &jobs[i].item);
-    while (count_done(jobs, ITEMS) < ITEMS)
-        uv_run(&r.loop, UV_RUN_ONCE);
+    give_all(&r, jobs);
+    await_all(&r, jobs);
     assert_in_range(r.told, 1, ITEMS);
     for (size_t i = 0; i < ITEMS; i++)
         assert_int_equal(jobs[i].times, 1);
+    end(&r);
+}
+
+/* Each is given when the threads have nothing, and most of them sleep. */
+static void one_after_the_other(struct rig *r)
+{
+    for (int i = 0; i < 200; i++) {
+        struct job job = {0};
+        crew_give(r->crew, &job.item);
+        while (!crew_is_done(&job.item))
+            uv_run(&r->loop, UV_RUN_ONCE);
+        assert_int_equal(job.times, 1);
+    }
+}
+
+static void whoever_sleeps_is_woken(void **unused)
+{
+    (void)unused;
+    struct rig r;
+
+    begin(&r);
+    one_after_the_other(&r);
     end(&r);
 }
 
@@ -86,14 +118,13 @@ static void one_that_takes_long_keeps_no_others(void **unused)
     uv_sem_t go;
 
     begin(&r);
+    one_after_the_other(&r);
     uv_sem_init(&go, 0);
     slow.go = &go;
     crew_give(r.crew, &slow.item);
     if (uv_available_parallelism() > 1) {
-        for (size_t i = 0; i < ITEMS; i++)
-            crew_give(r.crew, &jobs[i].item);
-        while (count_done(jobs, ITEMS) < ITEMS)
-            uv_run(&r.loop, UV_RUN_ONCE);
+        give_all(&r, jobs);
+        await_all(&r, jobs);
     }
     assert_false(crew_is_done(&slow.item));
     uv_sem_post(&go);
@@ -110,16 +141,16 @@ static void an_end_waits_for_what_was_given(void **unused)
     struct rig r;
 
     begin(&r);
-    for (size_t i = 0; i < ITEMS; i++)
-        crew_give(r.crew, &jobs[i].item);
+    give_all(&r, jobs);
     end(&r);
-    assert_int_equal(count_done(jobs, ITEMS), ITEMS);
+    assert_int_equal(count_done(jobs), ITEMS);
 }
 
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_is_done_once_and_the_loop_is_told),
+        cmocka_unit_test(whoever_sleeps_is_woken),
         cmocka_unit_test(one_that_takes_long_keeps_no_others),
         cmocka_unit_test(an_end_waits_for_what_was_given),
     };
