@@ -70,9 +70,7 @@ static void sign(const struct audit *a, struct line lines[], size_t n)
 static bool keep(struct arena *arena, const struct buf *b, ProtobufCBinaryData *out)
 {
     out->len = b->size;
-    out->data = arena_take(arena, b->size);
-    if (out->data && b->size)
-        memcpy(out->data, b->data, b->size);
+    out->data = arena_copy(arena, b->data, b->size);
     return out->data != NULL;
 }
 

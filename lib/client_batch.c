@@ -152,11 +152,7 @@ bool batch_uses(const struct batch *b, const char *stream)
 
 static void *take(struct batch *b, const void *data, size_t size)
 {
-    void *copy = arena_room(b->arena, size ? size : 1);
-
-    if (copy && size)
-        memcpy(copy, data, size);
-    return copy;
+    return arena_copy(b->arena, data, size);
 }
 
 static const char *take_text(struct batch *b, const char *s)

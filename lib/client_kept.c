@@ -62,14 +62,9 @@ static void on_kept(void *arg, uint64_t number, struct slice frame)
     struct batch *b = batch_new(&c->publishing.spares, 0);
     char where[128];
     int err;
-    uint8_t *copy = arena_take(b->arena, frame.size);
+    const Core__Frame *f =
+        (const Core__Frame *)scan_unpack(&core__frame__descriptor, frame, b->arena, &err, where);
 
-    if (copy)
-        memcpy(copy, frame.data, frame.size);
-    Core__Frame *f =
-        !copy ? NULL
-              : (Core__Frame *)scan_unpack(&core__frame__descriptor, slice_of(copy, frame.size),
-                                           b->arena, &err, where);
     if (!kept_events(b, f, p)) {
         log_error("client.kept", "a kept frame cannot be read number=%llu",
                   (unsigned long long)number);

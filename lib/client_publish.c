@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/scan.h"
 
 enum {
     WINDOW_FRAMES = 16,
@@ -279,8 +280,9 @@ void publishing_resume(struct chancery *c)
 
 static void keep_recorded(struct chancery *c, struct batch *b, const Core__Recorded *r)
 {
-    struct slice frame = batch_frame(b);
-    Core__Frame *f = core__frame__unpack(NULL, frame.size, frame.data);
+    int err;
+    const Core__Frame *f = (const Core__Frame *)scan_unpack_lent(
+        &core__frame__descriptor, batch_frame(b), b->arena, &err, NULL);
 
     for (size_t i = 0; f && i < b->n; i++) {
         Core__Record record = CORE__RECORD__INIT;
@@ -292,7 +294,6 @@ static void keep_recorded(struct chancery *c, struct batch *b, const Core__Recor
             log_error("client.receipt", "a receipt cannot be kept position=%llu",
                       (unsigned long long)record.position);
     }
-    core__frame__free_unpacked(f, NULL);
 }
 
 bool publishing_recorded(struct chancery *c, const Core__Frame *f)

@@ -217,14 +217,6 @@ static void pack_receipt(struct batch *b, const Core__Record *record)
     b->bytes = batch_frame(b).size;
 }
 
-static struct slice copy_of(struct batch *b, ProtobufCBinaryData bytes)
-{
-    uint8_t *copy = arena_take(b->arena, bytes.len);
-
-    memcpy(copy, bytes.data, bytes.len);
-    return slice_of(copy, bytes.len);
-}
-
 /* The receipt as a batch of its own, or NULL when it cannot be read. */
 static struct batch *batch_of(struct chancery *c, size_t i)
 {
@@ -235,8 +227,12 @@ static struct batch *batch_of(struct chancery *c, size_t i)
 
     int rc = receipts_get(keep_receipts(c->publishing.keep), &c->publishing.returning->places[i],
                           &receipt);
-    if (rc == 0)
-        rc = event_open_head(&e, copy_of(b, receipt.record->event), b->arena, where);
+    if (rc == 0) {
+        struct slice event =
+            slice_bytes(receipt.record->event); /* lent until the next one is read */
+        event.data = arena_copy(b->arena, event.data, event.size);
+        rc = event_open_head(&e, event, b->arena, where);
+    }
     if (rc) {
         batch_free(&c->publishing.spares, b);
         return NULL;

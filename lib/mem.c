@@ -200,6 +200,26 @@ void *arena_take(struct arena *a, size_t size)
     return p ? memset(p, 0, size) : NULL;
 }
 
+void *arena_copy(struct arena *a, const void *data, size_t size)
+{
+    void *copy = arena_room(a, size);
+
+    if (copy && size)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+char *arena_text(struct arena *a, const void *data, size_t size)
+{
+    char *copy = arena_room(a, size + 1);
+
+    if (copy && size)
+        memcpy(copy, data, size);
+    if (copy)
+        copy[size] = '\0';
+    return copy;
+}
+
 bool arena_keep(struct arena *a, void (*release)(void *p), void *p)
 {
     struct kept *k = arena_room(a, sizeof *k);

@@ -29,6 +29,9 @@ void arena_reset(struct arena *a); /* all that was taken is invalid; some blocks
 void *arena_take(struct arena *a,
                  size_t size); /* zeroed, aligned for anything; NULL past the cap */
 void *arena_room(struct arena *a, size_t size); /* the same, not zeroed */
+/* Copies in the arena, the second with a NUL behind it; NULL past the cap. */
+void *arena_copy(struct arena *a, const void *data, size_t size);
+char *arena_text(struct arena *a, const void *data, size_t size);
 
 /* `release` is called with `p` when the arena is reset or freed, last kept first: true, or false
  * past the cap. */

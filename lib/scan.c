@@ -203,31 +203,21 @@ static void put_number(ProtobufCType type, void *at, const struct value *v)
 
 static int put_string(struct scan *s, void *at, struct slice text)
 {
-    char *copy = arena_room(s->arena, text.size + 1);
+    char *copy = arena_text(s->arena, text.data, text.size);
 
-    if (!copy)
-        return ERR_BOUNDS;
-    if (text.size)
-        memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
     memcpy(at, &copy, sizeof copy);
-    return 0;
+    return copy ? 0 : ERR_BOUNDS;
 }
 
 static int put_bytes(struct scan *s, void *at, struct slice bytes)
 {
     ProtobufCBinaryData value = {bytes.size, NULL};
 
-    if (bytes.size && s->lent)
-        value.data = (uint8_t *)(uintptr_t)bytes.data;
-    else if (bytes.size)
-        value.data = arena_room(s->arena, bytes.size);
-    if (bytes.size && !value.data)
-        return ERR_BOUNDS;
-    if (bytes.size && !s->lent)
-        memcpy(value.data, bytes.data, bytes.size);
+    if (bytes.size)
+        value.data = s->lent ? (uint8_t *)(uintptr_t)bytes.data
+                             : arena_copy(s->arena, bytes.data, bytes.size);
     memcpy(at, &value, sizeof value);
-    return 0;
+    return value.data || bytes.size == 0 ? 0 : ERR_BOUNDS;
 }
 
 /* Room for one more behind those that there are; it doubles at each power of two. */

@@ -2,11 +2,11 @@
 /* scan.h - protobuf bytes of a peer: checked and, where wanted, made a message in the same pass
  *
  * protobuf-c's unpack dies at depth 10,000, grows an input 60 times, takes invalid UTF-8 and NUL in
- * strings and lets the last of repeated singular fields win.  So no bytes of a
- * peer are unpacked but here, into the messages that protobuf-c generates.  Driven by the message's
- * descriptor: fields known to it must have their wire type; strings are UTF-8, NFC and without
- * U+0000; a singular field (and a oneof) comes once; fields unknown to it are counted and skipped,
- * groups refused.
+ * strings and lets the last of repeated singular fields win.  So no bytes of a peer are unpacked
+ * but here, into the messages that protobuf-c generates.  Driven by the message's descriptor:
+ * fields known to it must have their wire type; strings are UTF-8, NFC and without U+0000; a
+ * singular field (and a oneof) comes once; fields unknown to it are counted and skipped, groups
+ * refused.
  */
 #pragma once
 

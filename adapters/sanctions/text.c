@@ -70,12 +70,11 @@ static size_t fold(char *out, struct slice raw, bool *stable)
     return n;
 }
 
-static const char *arena_copy(struct arena *arena, const char *text, size_t size)
+static const char *copy_of(struct arena *arena, const char *text, size_t size)
 {
-    char *copy = arena_take(arena, size + 1);
+    const char *copy = arena_text(arena, text, size);
 
     assert(copy);
-    memcpy(copy, text, size);
     return copy;
 }
 
@@ -94,7 +93,7 @@ const char *text_canonical(struct arena *arena, struct slice raw)
     utf8proc_ssize_t size = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n,
                                          &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     assert(size >= 0);
-    const char *copy = arena_copy(arena, (const char *)composed, (size_t)size);
+    const char *copy = copy_of(arena, (const char *)composed, (size_t)size);
     free(composed);
     return copy;
 }
@@ -125,7 +124,7 @@ const char *text_join(struct arena *arena, const char *const texts[], size_t n, 
         buf_add_str(&joined, texts[i]);
     }
     if (joined.size > 0)
-        out = arena_copy(arena, (const char *)joined.data, joined.size);
+        out = copy_of(arena, (const char *)joined.data, joined.size);
     buf_free(&joined);
     return out;
 }

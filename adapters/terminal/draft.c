@@ -14,11 +14,7 @@
 
 static const char *keep(struct draft *d, const char *s, size_t size)
 {
-    char *copy = arena_take(d->arena, size + 1);
-
-    if (copy)
-        memcpy(copy, s, size);
-    return copy;
+    return arena_text(d->arena, s, size);
 }
 
 static bool set_text(struct draft *d, const char **out, const char *word, bool valid,
