@@ -200,8 +200,11 @@ int journal_create(const char *dir, const struct journal_event events[], size_t 
 
 void journal_event_hash(struct journal_event *e)
 {
-    hash_sha256(&e->event_hash, e->event);
-    hash_sha256(&e->payload_hash, e->payload);
+    struct hash hashes[2];
+
+    hash_many(hashes, (struct hash_text[]){{{e->event}}, {{e->payload}}}, 2);
+    e->event_hash = hashes[0];
+    e->payload_hash = hashes[1];
 }
 
 /* One transaction on its way: what becomes `shared` once it is on disk. */

@@ -263,14 +263,32 @@ static void find_keys(struct request *r)
     }
 }
 
+static void hash_events(struct request *r, struct hash (*hashes)[EVENT_TEXTS])
+{
+    struct hash_text texts[BATCH_MOST][EVENT_TEXTS], whole[BATCH_MOST];
+    struct hash event_hashes[BATCH_MOST];
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct event *e = &r->events[i].event;
+        event_texts(e, e->payload, texts[i]);
+        whole[i] = (struct hash_text){{e->bytes}};
+    }
+    hash_many(hashes[0], texts[0], r->n * EVENT_TEXTS);
+    hash_many(event_hashes, whole, r->n);
+    for (size_t i = 0; i < r->n; i++)
+        r->events[i].event_hash = event_hashes[i];
+}
+
 /* A payload that is not the envelope's refuses the request, known or not. */
 static void add_payloads(struct request *r)
 {
+    struct hash hashes[BATCH_MOST][EVENT_TEXTS];
+
+    hash_events(r, hashes);
     for (size_t i = 0; i < r->n && !r->broken; i++) {
         struct event *e = &r->events[i].event;
         struct refusal why = {.index = (uint32_t)i};
-        why.err = event_add_payload(e, e->payload, why.field);
-        hash_sha256(&r->events[i].event_hash, e->bytes);
+        why.err = event_add_payload(e, e->payload, hashes[i], why.field);
         if (why.err) {
             r->early = why;
             r->broken = true;

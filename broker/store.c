@@ -218,7 +218,7 @@ static int block_record(void *arg)
     const uint8_t *row = block.data + BLOCK_HEAD + i * BLOCK_ROW;
     size_t begin = i ? store_u32_read(row - BLOCK_ROW + 12) : BLOCK_HEAD + count * BLOCK_ROW;
     size_t middle = store_u32_read(row + 8), end = store_u32_read(row + 12);
-    struct hash payload, sum;
+    struct hash hashes[2], sum;
 
     if (begin > middle || middle > end || end > block.size || (i + 1 == count && end != block.size))
         return ERR_DAMAGED;
@@ -228,9 +228,9 @@ static int block_record(void *arg)
         .event = slice_of(block.data + begin, middle - begin),
         .payload = slice_of(block.data + middle, end - middle),
     };
-    hash_sha256(&out->event_hash, out->event);
-    hash_sha256(&payload, out->payload);
-    record_sum(&sum, position, out->received, &out->event_hash, &payload);
+    hash_many(hashes, (struct hash_text[]){{{out->event}}, {{out->payload}}}, 2);
+    out->event_hash = hashes[0];
+    record_sum(&sum, position, out->received, &hashes[0], &hashes[1]);
     return memcmp(sum.bytes, row + 16, HASH_SIZE) == 0 ? 0 : ERR_DAMAGED;
 }
 

@@ -283,14 +283,19 @@ static void fill_id(struct batch *b, Core__Envelope *out, const struct chancery_
     out->created = e->created ? e->created : now;
 }
 
-static void fill_payload(struct batch *b, size_t i, const struct chancery_event *e)
+static void fill_payloads(struct batch *b, const struct chancery_event events[])
 {
-    struct hash hash;
+    struct hash *hashes = arena_take(b->arena, b->n * sizeof *hashes);
+    struct hash_text texts[BATCH_MOST];
 
-    b->payloads[i] = slice_of(take(b, e->payload, e->payload_size), e->payload_size);
-    hash_sha256(&hash, b->payloads[i]);
-    b->envelopes[i]->payload_hash = take_bytes(b, hash.bytes, HASH_SIZE);
-    b->envelopes[i]->payload_size = (uint32_t)e->payload_size;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct chancery_event *e = &events[i];
+        b->payloads[i] = slice_of(take(b, e->payload, e->payload_size), e->payload_size);
+        texts[i] = (struct hash_text){{b->payloads[i]}};
+        b->envelopes[i]->payload_hash = (ProtobufCBinaryData){HASH_SIZE, hashes[i].bytes};
+        b->envelopes[i]->payload_size = (uint32_t)e->payload_size;
+    }
+    hash_many(hashes, texts, b->n);
 }
 
 static void fill_event(struct batch *b, size_t i, const struct chancery_event *e,
@@ -320,7 +325,6 @@ static void fill_event(struct batch *b, size_t i, const struct chancery_event *e
     fill_handling(b, out, e);
     fill_parts(b, out, e);
     fill_references(b, out, e);
-    fill_payload(b, i, e);
 }
 
 /* Before anything is copied: what the events are made of fits a frame. */
@@ -348,8 +352,10 @@ int batch_make(struct batch **out, struct spares *s, const struct chancery_event
     struct batch *b = batch_new(s, n);
     uint8_t random[BATCH_MOST][ID_RANDOM];
     randombytes_buf(random, n * ID_RANDOM);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         fill_event(b, i, &events[i], random[i]);
+    fill_payloads(b, events);
+    for (size_t i = 0; i < n; i++) {
         size_t size = core__envelope__get_packed_size(b->envelopes[i]);
         if (size > ENVELOPE_MOST - EVENT_EXTRA)
             rc = ERR_BOUNDS;

@@ -444,17 +444,22 @@ int event_open_head(struct event *out, struct slice event, struct arena *arena, 
     return 0;
 }
 
-int event_add_payload(struct event *e, struct slice payload, char where[128])
+void event_texts(const struct event *e, struct slice payload, struct hash_text texts[EVENT_TEXTS])
 {
-    const Core__SignedEvent *s = e->signed_event;
-    struct hash h;
+    const ProtobufCBinaryData *envelope = &e->signed_event->envelope;
 
+    texts[EVENT_PAYLOAD] = (struct hash_text){{payload}};
+    texts[EVENT_ENVELOPE] = (struct hash_text){{slice_of(envelope->data, envelope->len)}};
+}
+
+int event_add_payload(struct event *e, struct slice payload, const struct hash hashes[EVENT_TEXTS],
+                      char where[128])
+{
     if (payload.size != e->envelope->payload_size)
         return fault(where, ERR_PAYLOAD, "payload_size");
-    hash_sha256(&h, payload);
-    if (memcmp(h.bytes, e->envelope->payload_hash.data, HASH_SIZE) != 0)
+    if (memcmp(hashes[EVENT_PAYLOAD].bytes, e->envelope->payload_hash.data, HASH_SIZE) != 0)
         return fault(where, ERR_PAYLOAD, "payload_hash");
-    hash_sha256(&e->envelope_hash, slice_of(s->envelope.data, s->envelope.len));
+    e->envelope_hash = hashes[EVENT_ENVELOPE];
     e->payload = payload;
     return 0;
 }
@@ -462,11 +467,16 @@ int event_add_payload(struct event *e, struct slice payload, char where[128])
 int event_open(struct event *out, struct slice event, struct slice payload, struct arena *arena,
                char where[128])
 {
+    struct hash_text texts[EVENT_TEXTS];
+    struct hash hashes[EVENT_TEXTS];
     struct event e;
     int rc = event_open_head(&e, event, arena, where);
 
-    if (rc == 0)
-        rc = event_add_payload(&e, payload, where);
+    if (rc == 0) {
+        event_texts(&e, payload, texts);
+        hash_many(hashes, texts, EVENT_TEXTS);
+        rc = event_add_payload(&e, payload, hashes, where);
+    }
     if (rc == 0)
         *out = e;
     return rc;

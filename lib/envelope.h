@@ -52,8 +52,12 @@ int event_open(struct event *out, struct slice event, struct slice payload, stru
                char where[128]);
 /* The same without payload and without hashing anything (a log read for its heads). */
 int event_open_head(struct event *out, struct slice event, struct arena *arena, char where[128]);
-/* What event_open_head left out, in memory of its own only: any thread. */
-int event_add_payload(struct event *e, struct slice payload, char where[128]);
+/* What event_open_head left out, in memory of its own only: any thread.  `hashes` are those of the
+ * texts that event_texts names; many events' are hashed in one go. */
+enum { EVENT_PAYLOAD, EVENT_ENVELOPE, EVENT_TEXTS };
+void event_texts(const struct event *e, struct slice payload, struct hash_text texts[EVENT_TEXTS]);
+int event_add_payload(struct event *e, struct slice payload, const struct hash hashes[EVENT_TEXTS],
+                      char where[128]);
 
 /* RFC 9562 section 5.7: `now` microseconds UTC. Random bits from libsodium. */
 void id_v7(uint8_t id[ID_SIZE], int64_t now);

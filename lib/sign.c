@@ -295,14 +295,16 @@ static ProtobufCBinaryData binary(const void *data, size_t size)
 void sign_events_salted(const struct seat_key *key, const struct slice envelopes[],
                         const uint8_t (*salts)[SALT_SIZE], size_t n, struct buf events[])
 {
-    struct hash leaves[BATCH_MOST] = {0}, paths[BATCH_MOST][6], root;
+    struct hash leaves[BATCH_MOST], paths[BATCH_MOST][6], root;
+    struct hash_text leaf_texts[BATCH_MOST] = {0};
     size_t lengths[BATCH_MOST];
     uint8_t signature[SIGNATURE_SIZE], id[KEY_ID_SIZE];
     struct signed_text text;
 
     assert(n >= 1 && n <= BATCH_MOST);
     for (size_t i = 0; i < n; i++)
-        tree_batch_leaf(&leaves[i], slice_of(salts[i], SALT_SIZE), envelopes[i]);
+        leaf_texts[i] = tree_batch_leaf(slice_of(salts[i], SALT_SIZE), envelopes[i]);
+    hash_many(leaves, leaf_texts, n);
     tree_small(leaves, n, &root, paths, lengths);
     sign_bytes(signature, root_text(&text, &root), key->sign_seed, key->sign_public);
     key_id(id, key->sign_public);
@@ -347,21 +349,22 @@ bool sign_path_fits(const Core__SignedEvent *event)
     return true;
 }
 
-static void leaf_of(const Core__SignedEvent *event, struct hash *leaf)
+static struct hash_text leaf_of(const Core__SignedEvent *event)
 {
-    tree_batch_leaf(leaf, slice_of(event->salt.data, event->salt.len),
-                    slice_of(event->envelope.data, event->envelope.len));
+    return tree_batch_leaf(slice_of(event->salt.data, event->salt.len),
+                           slice_of(event->envelope.data, event->envelope.len));
 }
 
 bool sign_event_root(const Core__SignedEvent *event, struct hash *root)
 {
+    const struct hash_text text = leaf_of(event);
     struct hash leaf, path[6];
 
     if (!sign_path_fits(event))
         return false;
     for (size_t i = 0; i < event->n_path; i++)
         memcpy(path[i].bytes, event->path[i].data, HASH_SIZE);
-    leaf_of(event, &leaf);
+    hash_text(&leaf, &text);
     return tree_inclusion_root(event->leaf_index, event->tree_size, &leaf, path, (int)event->n_path,
                                root);
 }
@@ -385,11 +388,13 @@ static bool has_path(const Core__SignedEvent *event, const struct hash path[])
 /* Each path is what the tree of all of them asks for: then each leads to its root. */
 static bool batch_root(const Core__SignedEvent *const events[], size_t n, struct hash *root)
 {
-    struct hash leaves[BATCH_MOST] = {0}, paths[BATCH_MOST][6];
+    struct hash leaves[BATCH_MOST], paths[BATCH_MOST][6];
+    struct hash_text texts[BATCH_MOST] = {0};
     size_t lengths[BATCH_MOST];
 
     for (size_t i = 0; i < n; i++)
-        leaf_of(events[i], &leaves[i]);
+        texts[i] = leaf_of(events[i]);
+    hash_many(leaves, texts, n);
     tree_small(leaves, n, root, paths, lengths);
     for (size_t i = 0; i < n; i++)
         if (!has_path(events[i], paths[i]))

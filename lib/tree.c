@@ -4,36 +4,11 @@
  * A subtree is the range [begin, end) of its leaves.  Its left child holds the largest power of two
  * of leaves that is smaller than the range, so every left child is complete and its root is stored.
  */
-/* The digest functions that OpenSSL 3 calls deprecated need no allocation and no look-up: for a
- * leaf of 49 bytes that is most of the cost. */
-#define OPENSSL_API_COMPAT 0x10101000L
-
 #include "lib/tree.h"
 
 #include <assert.h>
-#include <openssl/sha.h>
 
 #include "lib/err.h"
-
-static void hash_parts(struct hash *out, const struct slice parts[], size_t n)
-{
-    SHA256_CTX ctx;
-
-    SHA256_Init(&ctx);
-    for (size_t i = 0; i < n; i++)
-        SHA256_Update(&ctx, parts[i].data, parts[i].size);
-    SHA256_Final(out->bytes, &ctx);
-}
-
-void hash_sha256(struct hash *out, struct slice data)
-{
-    hash_parts(out, &data, 1);
-}
-
-bool hash_equal(const struct hash *a, const struct hash *b)
-{
-    return memcmp(a->bytes, b->bytes, HASH_SIZE) == 0;
-}
 
 static void big_endian(uint8_t out[8], uint64_t v)
 {
@@ -60,22 +35,24 @@ void tree_log_leaf(struct hash *out, uint64_t position, int64_t received, const 
 
 void tree_leaf(struct hash *out, struct slice entry)
 {
-    tree_batch_leaf(out, slice_of(NULL, 0), entry);
+    struct hash_text text = tree_batch_leaf(slice_of(NULL, 0), entry);
+
+    hash_text(out, &text);
 }
 
-void tree_batch_leaf(struct hash *out, struct slice salt, struct slice envelope)
+struct hash_text tree_batch_leaf(struct slice salt, struct slice envelope)
 {
     static const uint8_t zero = 0;
 
-    hash_parts(out, (struct slice[]){{&zero, 1}, salt, envelope}, 3);
+    return (struct hash_text){{{&zero, 1}, salt, envelope}};
 }
 
 void tree_node(struct hash *out, const struct hash *left, const struct hash *right)
 {
     static const uint8_t one = 1;
 
-    hash_parts(out,
-               (struct slice[]){{&one, 1}, {left->bytes, HASH_SIZE}, {right->bytes, HASH_SIZE}}, 3);
+    hash_text(
+        out, &(struct hash_text){{{&one, 1}, {left->bytes, HASH_SIZE}, {right->bytes, HASH_SIZE}}});
 }
 
 int tree_append(struct tree *t, const struct hash *leaf, struct hash stored[TREE_LEVELS])
@@ -98,7 +75,7 @@ int tree_append(struct tree *t, const struct hash *leaf, struct hash stored[TREE
 void tree_root(const struct tree *t, struct hash *out)
 {
     if (t->depth == 0) {
-        hash_parts(out, NULL, 0);
+        hash_sha256(out, slice_of(NULL, 0));
         return;
     }
     struct hash root = t->edge[t->depth - 1];
@@ -291,7 +268,7 @@ bool tree_check_consistency(uint64_t old_size, uint64_t size, const struct hash 
 {
     struct hash empty;
 
-    hash_parts(&empty, NULL, 0);
+    hash_sha256(&empty, slice_of(NULL, 0));
     if (old_size == 0)
         return n == 0 && hash_equal(old_root, &empty) && (size > 0 || hash_equal(root, &empty));
     if (old_size >= size)

@@ -10,16 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/slice.h"
+#include "lib/hash.h"
 
-enum { HASH_SIZE = 32, TREE_LEVELS = 64, LOG_ENTRY_SIZE = 49 };
-
-struct hash {
-    uint8_t bytes[HASH_SIZE];
-};
-
-void hash_sha256(struct hash *out, struct slice data);
-bool hash_equal(const struct hash *a, const struct hash *b);
+enum { TREE_LEVELS = 64, LOG_ENTRY_SIZE = 49 };
 
 /* What the log's tree has for a record: 0x01 || position || received || SHA-256(SignedEvent),
  * big-endian. */
@@ -28,8 +21,8 @@ void tree_log_entry(uint8_t out[LOG_ENTRY_SIZE], uint64_t position, int64_t rece
 /* The leaf of that entry. */
 void tree_log_leaf(struct hash *out, uint64_t position, int64_t received, const struct hash *event);
 void tree_leaf(struct hash *out, struct slice entry);
-/* The leaf of a batch: SHA-256(0x00 || salt || envelope). */
-void tree_batch_leaf(struct hash *out, struct slice salt, struct slice envelope);
+/* What is hashed for a leaf of a batch: 0x00 || salt || envelope. */
+struct hash_text tree_batch_leaf(struct slice salt, struct slice envelope);
 void tree_node(struct hash *out, const struct hash *left, const struct hash *right);
 
 /* A growing tree: the roots of its complete subtrees, largest first. */

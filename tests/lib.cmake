@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(name slice tree scan sign note envelope conf program vectors)
+foreach(name slice hash tree scan sign note envelope conf program vectors)
   chancery_test(${name} lib_base)
 endforeach()
 target_sources(test_vectors PRIVATE support/vectors.c)

@@ -164,8 +164,11 @@ static json_t *batch_value(const struct vectors *v)
     size_t lengths[VECTORS];
     json_t *events = json_array();
 
-    for (size_t i = 0; i < VECTORS; i++)
-        tree_batch_leaf(&leaves[i], slice_of(v->salts[i], SALT_SIZE), slice_buf(&v->envelopes[i]));
+    for (size_t i = 0; i < VECTORS; i++) {
+        struct hash_text leaf =
+            tree_batch_leaf(slice_of(v->salts[i], SALT_SIZE), slice_buf(&v->envelopes[i]));
+        hash_text(&leaves[i], &leaf);
+    }
     tree_small(leaves, VECTORS, &root, paths, lengths);
     for (size_t i = 0; i < VECTORS; i++) {
         Core__Envelope *e =
