@@ -15,14 +15,12 @@
 #include "broker/fence.h"
 #include "lib/err.h"
 #include "lib/log.h"
+#include "lib/mem.h"
 #include "lib/settings.h"
 
 enum {
     EXIT_REFUSED = 1,
     FILES = 8192,
-    HEAP_KEPT = 32 * 1024 * 1024, /* free at the heap's end before it is given back */
-    HEAP_STEP = 1024 * 1024,
-    HEAP_PIECE = 4 * 1024 * 1024, /* what is larger comes from the system, and goes back at once */
 };
 
 struct stopper {
@@ -65,11 +63,7 @@ static void prepare_process(void)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     mallopt(M_ARENA_MAX, 2); /* threads that allocate little share */
-    /* A rush of events takes the same memory again and again: it goes back when the rush is over,
-     * see broker.c. */
-    mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
-    mallopt(M_TOP_PAD, HEAP_STEP);
-    mallopt(M_MMAP_THRESHOLD, HEAP_PIECE);
+    mem_for_rushes();        /* broker.c gives back what it held when the rush is over */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES) {
         files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
         if (setrlimit(RLIMIT_NOFILE, &files) != 0)

@@ -123,7 +123,10 @@ struct chancery_event {
 
 /* Publishes 1 to 64 events, all or nothing, in this order; what is published first is recorded
  * first.  `done` comes once.  Returns 0, or ERR_BOUNDS/ERR_TEXT (nothing sent), or ERR_BUSY (too
- * much unconfirmed: wait for some `done`). */
+ * much unconfirmed: wait for some `done`).  Where thousands of
+ * events a second pass, mallopt(M_TRIM_THRESHOLD, 32 << 20) and mallopt(M_MMAP_THRESHOLD, 4 << 20)
+ * keep the C library from giving the memory of each frame back to the system and asking for it
+ * again. */
 int chancery_publish(struct chancery *c, const struct chancery_event events[], size_t n,
                      chancery_published *done, void *arg);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,19 @@ static void *mem_check(void *p)
         abort();
     }
     return p;
+}
+
+enum {
+    KEPT = 32 * 1024 * 1024, /* free at the heap's end before it is given back */
+    STEP = 1024 * 1024,
+    PIECE = 4 * 1024 * 1024, /* what is larger comes from the system, and goes back at once */
+};
+
+void mem_for_rushes(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEPT);
+    mallopt(M_TOP_PAD, STEP);
+    mallopt(M_MMAP_THRESHOLD, PIECE);
 }
 
 void *mem_new(size_t size)

@@ -18,6 +18,10 @@ char *mem_strn(const void *data, size_t size); /* a copy with NUL behind it */
 void mem_free(void *p);                        /* NULL is fine */
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* For a program through which many events pass, before its first thread: what a rush takes again
+ * and again stays with the process, up to 32 MiB, and is not asked of the system frame by frame. */
+void mem_for_rushes(void);
+
 /* Memory for one message: decode, handle, answer, drop it whole. */
 struct arena;
 

@@ -455,6 +455,7 @@ int worker_main(const struct worker *w, int argc, char **argv)
         return status;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
+    mem_for_rushes();
     if (settings_read(&r.settings, file, w->name, NULL, NULL, NULL, &why) == 0)
         status = runner_run(&r);
     else

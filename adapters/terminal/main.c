@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "adapters/terminal/programs.h"
+#include "lib/mem.h"
 
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
+    mem_for_rushes();
     if (argc == 2 && strcmp(argv[1], "--settings") == 0) {
         programs_settings();
         return DONE;

@@ -595,6 +595,7 @@ int main(int argc, char **argv)
     struct bench_options o;
     struct world w;
 
+    mem_for_rushes();
     bench_options(&o, argc, argv, "chancery");
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcmp(o.mode, modes[i].mode) == 0) {
