@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """run.py [NAME...] [--long] [--peers] [--rounds N] - figures of the programs as built.
 
-Each figure stands beside the command that made it; what is compared runs in turn, round by round, and
-a ratio is taken within a round. --long: runs of 2 s and a log of a million events. --peers: Redis,
+Each figure stands beside the command that made it; what is compared runs side by side, round by round,
+and a ratio is taken within a round. --long: runs of 2 s and a log of a million events. --peers: Redis,
 RabbitMQ and NATS in the same rounds, by the drivers of ../shared/bench. Nothing here passes or fails."""
 import argparse
 import atexit
@@ -26,6 +26,7 @@ RULE = ('{"rule": "bench", "effect": "EFFECT_ALLOW", "subjectKind": "SUBJECT_KIN
         ' "type": "*", "verbs": ["VERB_PUBLISH", "VERB_READ", "VERB_ASK", "VERB_OFFER"]}')
 SIZES = {128: "128 B", 1024: "1 KiB", 16384: "16 KiB"}
 CELLS = ((1, 1024), (8, 128), (1, 1), (8, 1))  # publishers, and under way for each
+REST = 1.5  # seconds
 
 
 def shown(command, env):
@@ -243,49 +244,64 @@ def whole(_):
 
 # ---- what is compared ----
 
-def limits(lines, a):
-    run, t = lines.run, a.seconds
-    for size, text in SIZES.items():
-        run(f"limit: LMDB 1,000 a commit {text}", tool("bench_limit"), "-m", "lmdb", "-d", scratch.root,
-            "-b", "1000", "-s", str(size), "-t", t)
-        run(f"limit: libzmq {text}", tool("bench_limit"), "-m", "zmq", "-s", str(size), "-t", t)
-        run(f"limit: libzmq with CURVE {text}", tool("bench_limit"), "-m", "zmq", "-x", "curve",
-            "-s", str(size), "-t", t)
-    run("limit: one commit", tool("bench_limit"), "-m", "lmdb", "-d", scratch.root, "-b", "1", "-t", t)
-    run("limit: one round trip with CURVE", tool("bench_limit"), "-m", "zmq", "-x", "curve", "-w", "1", "-t", t)
-    run("limit: zmq_proxy", tool("bench_limit"), "-m", "proxy", "-p", "4", "-w", "256", "-t", t)
-    run("limit: zmq_proxy with CURVE", tool("bench_limit"), "-m", "proxy", "-x", "curve", "-p", "4",
-        "-w", "256", "-t", t)
-
-
 def cell(publishers, window):
     return f"{publishers}x{window}"
 
 
-def ours(lines, a, broker, without, full):
+def transport(lines, a, size, text):
+    for curve in ("", " with CURVE"):
+        lines.run(f"limit: libzmq{curve} {text}", tool("bench_limit"), "-m", "zmq", "-s", str(size),
+                  "-t", a.seconds, *(["-x", "curve"] if curve else []))
+
+
+def database(lines, a, size, key):
+    lines.run(key, tool("bench_limit"), "-m", "lmdb", "-d", scratch.root, "-b", "1000", "-s", str(size),
+              "-t", a.seconds)
+
+
+def publishing(lines, a, size, text, broker, without):
+    """A cell and its limit, one after the other on a disk that has rested: it tires of much writing."""
     t = ("-t", a.seconds)
-    for size, text in SIZES.items():
-        for p, w in CELLS:
-            lines.run(f"publish {text} {cell(p, w)}", *broker.client("pub", "-s", size, "-p", p, "-w", w, *t))
-    for b in without:
-        for p, w in CELLS[:2]:
-            lines.run(f"publish 1 KiB {cell(p, w)} without {' and '.join(b.without)}",
-                      *b.client("pub", "-p", p, "-w", w, *t), env=b.env)
+    for p, w in CELLS[:2]:
+        end = f"{text} {cell(p, w)}"
+        time.sleep(REST)
+        database(lines, a, size, f"limit: LMDB 1,000 a commit {end}")
+        lines.run(f"publish {end}", *broker.client("pub", "-s", size, "-p", p, "-w", w, *t))
+        for b in without if size == 1024 else ():
+            time.sleep(REST)
+            key = f"publish {end} without {' and '.join(b.without)}"
+            database(lines, a, size, f"limit of {key}")
+            lines.run(key, *b.client("pub", "-s", size, "-p", p, "-w", w, *t), env=b.env)
+    for p, w in CELLS[2:]:
+        lines.run(f"publish {text} {cell(p, w)}", *broker.client("pub", "-s", size, "-p", p, "-w", w, *t))
+
+
+def one_at_a_time(lines, a):
+    lines.run("limit: one commit", tool("bench_limit"), "-m", "lmdb", "-d", scratch.root, "-b", "1",
+              "-t", a.seconds)
+    lines.run("limit: one round trip with CURVE", tool("bench_limit"), "-m", "zmq", "-x", "curve", "-w", "1",
+              "-t", a.seconds)
+
+
+def reading(lines, a, broker, full):
     lines.run("read a full log 1 KiB", *full.client("read"))
     lines.run("publish to delivery, 200/s", *full.client("latency", "-r", 200, "-q", "bench-late",
                                                          "-t", max(1, float(a.seconds))))
-    lines.run("ask and answer 1 KiB", *broker.client("ask", "-p", 4, "-w", 256, *t))
+    proxy = ("-m", "proxy", "-p", "4", "-w", "256", "-t", a.seconds)
+    lines.run("limit: zmq_proxy", tool("bench_limit"), *proxy)
+    lines.run("limit: zmq_proxy with CURVE", tool("bench_limit"), "-x", "curve", *proxy)
+    lines.run("ask and answer 1 KiB", *broker.client("ask", "-p", 4, "-w", 256, "-t", a.seconds))
 
 
-def peers(lines, a):
-    """One round of the shared drivers; what they measure comes under their own names."""
+def peers(lines, a, size):
+    """A size of the shared drivers; what they measure comes under their own names."""
     raw = os.path.join(scratch.root, "peers.tsv")
     names = ["redis-always", "rabbit-quorum", "nats"]
     probe = tempfile.mkdtemp(dir=scratch.root)
     if subprocess.run(["chattr", "+S", probe], capture_output=True).returncode == 0:
         names.append("nats-osync")  # each write is a synchronous one
     command = [os.path.join(SHARED, "bench", "run-peers"), "--peers", ",".join(names), "--phases", "pub",
-               "--runs", "1", "--secs", a.seconds, "--patience", "1", "--raw", raw]
+               "--sizes", str(size), "--runs", "1", "--secs", a.seconds, "--patience", "1", "--raw", raw]
     subprocess.run(command, env={**os.environ, "BENCH_BIN": DRIVERS, "BENCH_TMP": scratch.root},
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=900, check=False)
     with open(raw) as f:
@@ -306,7 +322,7 @@ def compare_ratios(lines):
         for p, w in CELLS[:2]:
             name = f"publish {text} {cell(p, w)}"
             lines.ratio(f"{name}, of one-put LMDB at 1,000 a commit", name,
-                        rate(name, f"limit: LMDB 1,000 a commit {text}"))
+                        rate(name, f"limit: LMDB 1,000 a commit {text} {cell(p, w)}"))
             lines.ratio(f"{name}, of libzmq with CURVE", name, rate(name, f"limit: libzmq with CURVE {text}"))
     name = "publish 1 KiB 1x1"
     lines.ratio("one at a time: p50 against one raw commit and one raw round trip", name,
@@ -316,8 +332,7 @@ def compare_ratios(lines):
         default = f"publish 1 KiB {cell(p, w)}"
         for key in [k for k in lines.rounds if k.startswith(default + " without")]:
             lines.ratio(f"{key}, of default", key, rate(key, default))
-    key = "publish 1 KiB 1x1024 without curve and signatures"
-    lines.ratio(f"{key}, of LMDB", key, rate(key, "limit: LMDB 1,000 a commit 1 KiB"))
+            lines.ratio(f"{key}, of LMDB", key, rate(key, f"limit of {key}"))
     key = "read a full log 1 KiB"
     lines.ratio(f"{key}, of libzmq with CURVE", key, rate(key, "limit: libzmq with CURVE 1 KiB"))
     key = "ask and answer 1 KiB"
@@ -341,10 +356,13 @@ def compare(a):
     if a.peers and not with_peers:
         print("skipped peers: ../shared/bench is not here")
     for _ in range(a.rounds):
-        limits(lines, a)
-        ours(lines, a, broker, without, full)
-        if with_peers:
-            peers(lines, a)
+        for size, text in SIZES.items():
+            transport(lines, a, size, text)
+            publishing(lines, a, size, text, broker, without)
+            if with_peers:
+                peers(lines, a, size)
+        one_at_a_time(lines, a)
+        reading(lines, a, broker, full)
     lines.table()
     compare_ratios(lines)
     for b in (broker, full, *without):
