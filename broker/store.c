@@ -266,15 +266,19 @@ static MDB_val val_of(struct slice s)
     return (MDB_val){s.size, u.data};
 }
 
-/* Both ends, while there is a fence: a damaged page may say that they lie behind the file's end. */
-static void touch(const MDB_val *v)
+/* Both ends, while there is a fence: a damaged page may say that they lie behind the file's end.
+ * From one that says it holds keys alone LMDB succeeds without a value. */
+static int touch(const MDB_val *v)
 {
     const volatile uint8_t *bytes = v->mv_data;
 
+    if (!bytes)
+        return MDB_CORRUPTED;
     if (v->mv_size) {
         (void)bytes[0];
         (void)bytes[v->mv_size - 1];
     }
+    return 0;
 }
 
 struct get_call {
@@ -288,9 +292,7 @@ static int get_call(void *arg)
     struct get_call *c = arg;
     int rc = mdb_get(c->txn, c->dbi, &c->key, &c->value);
 
-    if (rc == 0)
-        touch(&c->value);
-    return rc;
+    return rc ? rc : touch(&c->value);
 }
 
 int store_get(const struct store *s, MDB_txn *txn, enum db db, struct slice key, struct slice *out)
@@ -332,13 +334,12 @@ struct step_call {
 static int step_call(void *arg)
 {
     struct step_call *c = arg;
-    int rc = mdb_cursor_get(c->cursor, c->key, c->value, c->op);
 
-    if (rc == 0) {
-        touch(c->key);
-        touch(c->value);
-    }
-    return rc;
+    *c->value = (MDB_val){0};
+    int rc = mdb_cursor_get(c->cursor, c->key, c->value, c->op);
+    if (rc == 0)
+        rc = touch(c->key);
+    return rc ? rc : touch(c->value);
 }
 
 int store_step(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)

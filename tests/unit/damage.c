@@ -445,6 +445,36 @@ static void every_flipped_bit_changes_nothing_or_is_found(void **unused)
     bench_free(b);
 }
 
+/* LMDB's MDB_page: 8 bytes number, 2 padding, 2 flags; of these 0x20 says that keys have no values.
+ */
+static bool next_flags(void *arg, struct flip *out)
+{
+    struct bytes *b = arg;
+
+    while (b->at < b->size && !b->used[b->at / PAGE])
+        b->at += PAGE;
+    if (b->at == b->size)
+        return false;
+    *out = (struct flip){.at = (off_t)b->at + 10, .bit = 5};
+    b->at += PAGE;
+    b->n++;
+    return true;
+}
+
+static void a_page_that_says_its_keys_have_no_values_is_found(void **unused)
+{
+    (void)unused;
+    struct bench *b = bench_new();
+    bool *used = used_pages(b);
+    struct bytes bytes = {used, b->pages * PAGE, 0, 0, true};
+    struct series done = try_all(b, next_flags, &bytes);
+    print_message("%zu pages: %zu named, %zu refused at the start\n", done.done, done.named,
+                  done.refused);
+    assert_true(done.named > done.done / 4);
+    mem_free(used);
+    bench_free(b);
+}
+
 /* ---- cut ---- */
 
 static void a_file_cut_anywhere_is_refused(void **unused)
@@ -517,6 +547,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_of_every_kind_is_named_by_its_position),
+        cmocka_unit_test(a_page_that_says_its_keys_have_no_values_is_found),
         cmocka_unit_test(every_flipped_bit_changes_nothing_or_is_found),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
         cmocka_unit_test(a_file_that_is_cut_while_it_is_open_is_damaged_and_nobody_dies),
