@@ -9,6 +9,7 @@
 
 enum { NAMINGS_MOST = 64 }; /* events looked at for a part; past them it is put again */
 static const int64_t DAY = INT64_C(24) * 3600 * 1000000, CLOCKS_AGREE = INT64_C(300) * 1000000;
+static const char ROLE_TRANSCRIBER[] = "transcriber";
 static const char DUE[] = "chancery.clock.v1.Due";
 
 struct check { /* one event among those of its batch */
@@ -124,10 +125,45 @@ static bool goes_along(const struct check *c)
     return strcmp(env->stream, before->stream) == 0 && strcmp(env->type, before->type) == 0;
 }
 
+struct recalled {
+    const struct check *c;
+    bool yes;
+};
+
+static int weigh_recall(void *arg, const struct journal_record *rec)
+{
+    struct recalled *a = arg;
+    struct event e;
+    char where[128];
+    struct arena *arena = arena_new(FRAME_MOST);
+
+    a->yes = event_open_head(&e, rec->event, arena, where) == 0 &&
+             access_recall(a->c->a->registry, a->c->a->seat, e.envelope);
+    arena_free(arena);
+    return 0;
+}
+
+/* A seat that left confirms recalls, and does nothing else. */
+static int check_left(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    struct recalled a = {c, false};
+
+    if (env->in_reply_to && env->kind == CORE__KIND__KIND_NEW &&
+        env->in_reply_to->position <= journal_head(c->a->journal))
+        journal_get(c->a->journal, env->in_reply_to->position, weigh_recall, &a);
+    return a.yes ? 0
+                 : refuse(c->why, ERR_DENIED, "seat",
+                          "%s left: it may confirm recalls, in reply to them, and nothing else",
+                          c->a->seat->name);
+}
+
 static int check_access(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
 
+    if (c->a->seat->standing == CORE__STANDING__STANDING_LEFT)
+        return check_left(c);
     if (c->a->own || goes_along(c) ||
         (strcmp(env->stream, "audit") != 0 &&
          access_allows(c->a->registry, c->a->seat, CORE__VERB__VERB_PUBLISH, env->stream,
@@ -143,53 +179,82 @@ static const struct office *office_of(const struct check *c, const char *name)
     return registry_office(c->a->registry, name);
 }
 
-/* A deputy acts within its own party; for another party nobody acts without a rule. */
+/* A deputy while it is named; who enters paper, for whom it came from. */
 static int check_acting_for(const struct check *c)
 {
-    const char *name = envelope_of(c)->acting_for;
+    const Core__Envelope *env = envelope_of(c);
 
-    if (!name[0])
+    if (!env->acting_for[0])
         return 0;
-    const struct office *office = office_of(c, name);
+    const struct office *office = office_of(c, env->acting_for);
     if (!office)
-        return refuse(c->why, ERR_NOT_FOUND, "acting_for", "no office %s is registered", name);
-    if (strcmp(office->party, c->a->seat->office->party) != 0)
-        return refuse(c->why, ERR_DENIED, "acting_for", "%s may not act for another party",
-                      c->a->seat->name);
-    return 0;
+        return refuse(c->why, ERR_NOT_FOUND, "acting_for", "no office %s is registered",
+                      env->acting_for);
+    if (env->evidence == CORE__EVIDENCE__EVIDENCE_TRANSCRIBED ||
+        registry_deputises(c->a->registry, c->a->seat->office, office, c->a->at.now))
+        return 0;
+    return refuse(c->why, ERR_DENIED, "acting_for", "%s is no deputy of %s now",
+                  c->a->seat->office->name, office->name);
 }
 
-static bool recipient_known(const struct check *c, const Core__Recipient *r)
+/* The office that is named, or whose seat is; NULL for parties and groups. */
+static const struct office *office_named(const struct check *c, const Core__Recipient *r)
 {
-    if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_PARTY)
-        return registry_party(c->a->registry, r->name);
+    const struct seat *seat = r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT
+                                  ? registry_seat(c->a->registry, r->name)
+                                  : NULL;
+
     if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE)
-        return office_of(c, r->name) != NULL;
-    if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT)
-        return registry_seat(c->a->registry, r->name) != NULL;
-    return false; /* no group is registered */
+        return office_of(c, r->name);
+    return seat ? seat->office : NULL;
 }
 
 static int check_recipients(const struct check *c, Core__Recipient *const list[], size_t n,
                             const char *field)
 {
-    for (size_t k = 0; k < n; k++)
-        if (!recipient_known(c, list[k]))
+    int label = (int)envelope_of(c)->handling->label;
+
+    for (size_t k = 0; k < n; k++) {
+        if (!registry_knows(c->a->registry, list[k]))
             return refuse(c->why, ERR_HANDLING, field,
                           "%s is not registered: nobody would receive it", list[k]->name);
+        const struct office *office = office_named(c, list[k]);
+        if (office && office->clearance < label)
+            return refuse(c->why, ERR_HANDLING, field,
+                          "%s is cleared up to %s: nobody there would receive it", list[k]->name,
+                          label_text(office->clearance));
+    }
     return 0;
 }
 
 static int check_handling(const struct check *c)
 {
-    const Core__Handling *h = envelope_of(c)->handling;
-    int rc = 0;
+    const Core__Envelope *env = envelope_of(c);
+    const Core__Handling *h = env->handling;
+    int most = registry_stream_most(c->a->registry, env->stream);
 
-    if (h)
-        rc = check_recipients(c, h->recipients, h->n_recipients, "handling.recipients");
-    if (h && rc == 0)
-        rc = check_recipients(c, h->release_to, h->n_release_to, "handling.release_to");
-    return rc;
+    if ((int)h->label > most)
+        return refuse(c->why, ERR_HANDLING, "handling.label", "%s takes events up to %s",
+                      env->stream, label_text(most));
+    int rc = check_recipients(c, h->recipients, h->n_recipients, "handling.recipients");
+    return rc ? rc : check_recipients(c, h->release_to, h->n_release_to, "handling.release_to");
+}
+
+/* Paper or telephone, entered by an office with that right, in the name of whom it came from. */
+static int check_evidence(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+
+    if (env->evidence != CORE__EVIDENCE__EVIDENCE_TRANSCRIBED)
+        return 0;
+    if (!registry_has_role(c->a->seat->office, ROLE_TRANSCRIBER))
+        return refuse(c->why, ERR_DENIED, "evidence", "%s has not the role %s",
+                      c->a->seat->office->name, ROLE_TRANSCRIBER);
+    if (!env->acting_for[0])
+        return refuse(c->why, ERR_FIELD, "acting_for", "say which office the paper came from");
+    if (env->n_parts == 0)
+        return refuse(c->why, ERR_FIELD, "parts", "the paper's scan goes with it as a part");
+    return 0;
 }
 
 static int check_mode(const struct check *c)
@@ -378,6 +443,141 @@ static int check_references(const struct check *c)
     return rc;
 }
 
+/* ---- what it answers or changes ---- */
+
+struct source { /* an event that this one answers, refers to or changes */
+    const struct check *c;
+    bool acts;    /* it changes it: UPDATE, CANCEL or RECALL */
+    bool answers; /* it is a worker's answer to it */
+    const char *field;
+    int rc;
+};
+
+static bool by_originator(const struct check *c, const Core__Envelope *source)
+{
+    return strcasecmp(source->office, envelope_of(c)->office) == 0 ||
+           (source->acting_for[0] && strcasecmp(source->acting_for, envelope_of(c)->office) == 0);
+}
+
+static bool same_recipients(Core__Recipient *const a[], size_t n_a, Core__Recipient *const b[],
+                            size_t n_b)
+{
+    bool same = n_a == n_b;
+
+    for (size_t i = 0; same && i < n_a; i++)
+        same = a[i]->kind == b[i]->kind && strcasecmp(a[i]->name, b[i]->name) == 0;
+    return same;
+}
+
+/* A recall reaches exactly whom the original reached. */
+static int weigh_act(const struct source *s, const Core__Envelope *source)
+{
+    const Core__Envelope *env = envelope_of(s->c);
+    const Core__Handling *now = env->handling, *then = source->handling;
+
+    if (!by_originator(s->c, source))
+        return refuse(s->c->why, ERR_DENIED, "kind", "only %s changes what it published",
+                      source->office);
+    if (env->kind == CORE__KIND__KIND_RECALL &&
+        (now->label != then->label ||
+         !same_recipients(now->recipients, now->n_recipients, then->recipients,
+                          then->n_recipients) ||
+         !same_recipients(now->release_to, now->n_release_to, then->release_to,
+                          then->n_release_to)))
+        return refuse(s->c->why, ERR_HANDLING, "handling",
+                      "a recall goes to the recipients of the original, under its label");
+    return 0;
+}
+
+/* Its originator may release it; a worker may lower what the table says. */
+static int weigh_lowering(const struct source *s, const Core__Envelope *source)
+{
+    const Core__Envelope *env = envelope_of(s->c);
+
+    if (by_originator(s->c, source) ||
+        access_as_restricted(env->handling, source->handling, source->office))
+        return 0;
+    int lowest = s->answers ? registry_lowest(s->c->a->registry, source->type, env->type) : 0;
+    if (lowest && (int)env->handling->label >= lowest)
+        return 0;
+    return refuse(s->c->why, ERR_LOWERED, s->field,
+                  "less restricted than what it answers, %s of %s: keep its label and recipients, "
+                  "or ask its originator to release it",
+                  label_text((int)source->handling->label), source->office);
+}
+
+/* What a seat may not read, it learns nothing of by answering. */
+static bool may_name(const struct source *s, const Core__Envelope *source)
+{
+    const struct seat *seat = s->c->a->seat;
+
+    return s->c->a->own || strcmp(source->seat, seat->name) == 0 ||
+           access_read(s->c->a->registry, seat, source);
+}
+
+static int weigh_source(void *arg, const struct journal_record *rec)
+{
+    struct source *s = arg;
+    struct event e;
+    char where[128];
+    struct arena *arena = arena_new(FRAME_MOST);
+
+    s->rc = event_open_head(&e, rec->event, arena, where);
+    if (s->rc == 0 && !may_name(s, e.envelope))
+        s->rc = refuse(s->c->why, s->answers ? ERR_CAUSE : ERR_REFERENCE, s->field,
+                       "position %llu is not one that %s may read",
+                       (unsigned long long)rec->position, s->c->a->seat->name);
+    if (s->rc == 0 && s->acts)
+        s->rc = weigh_act(s, e.envelope);
+    if (s->rc == 0)
+        s->rc = weigh_lowering(s, e.envelope);
+    arena_free(arena);
+    return 0;
+}
+
+static int check_source(struct source *s, uint64_t position)
+{
+    int rc = journal_get(s->c->a->journal, position, weigh_source, s);
+
+    return rc ? refuse(s->c->why, rc, s->field, "position %llu cannot be read",
+                       (unsigned long long)position)
+              : s->rc;
+}
+
+/* The one before it in the batch answered the same input alike, and passed. */
+static bool answers_as_before(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c), *before;
+
+    if (c->i == 0 || c->events[c->i - 1].known)
+        return false;
+    before = c->events[c->i - 1].event.envelope;
+    return before->cause == env->cause && strcmp(before->type, env->type) == 0 &&
+           before->handling->label == env->handling->label &&
+           env->handling->n_recipients + env->handling->n_release_to == 0;
+}
+
+static int check_answered(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    int rc = 0;
+
+    for (size_t k = 0; rc == 0 && k < env->n_references; k++) {
+        struct source s = {c, k == 0 && env->kind != CORE__KIND__KIND_NEW, false, "references", 0};
+        if (!is_elsewhere(c, env->references[k]))
+            rc = check_source(&s, env->references[k]->position);
+    }
+    if (rc == 0 && env->in_reply_to && !is_elsewhere(c, env->in_reply_to)) {
+        struct source s = {c, false, false, "in_reply_to", 0};
+        rc = check_source(&s, env->in_reply_to->position);
+    }
+    if (rc == 0 && env->cause && !answers_as_before(c)) {
+        struct source s = {c, false, true, "cause", 0};
+        rc = check_source(&s, env->cause);
+    }
+    return rc;
+}
+
 struct naming { /* an event that names a part */
     const struct check *c;
     bool open; /* the seat wrote it or may read it */
@@ -393,7 +593,7 @@ static int weigh_naming(void *arg, const struct journal_record *rec)
 
     n->open = event_open_head(&e, rec->event, arena, where) == 0 &&
               (strcmp(e.envelope->seat, seat->name) == 0 ||
-               deliver_may_have(n->c->a->registry, seat, e.envelope));
+               access_read(n->c->a->registry, seat, e.envelope));
     arena_free(arena);
     return 0;
 }
@@ -448,12 +648,13 @@ static int check_due(const struct check *c)
 /* ---- all of them ---- */
 
 static check_step *const allowed_steps[] = {
-    check_seat, check_return, check_access, check_acting_for, check_handling, check_mode, NULL,
+    check_seat,       check_return,   check_access, check_evidence,
+    check_acting_for, check_handling, check_mode,   NULL,
 };
 
 static check_step *const steps[] = {
-    check_key,   check_signature,  check_halted, check_id,  check_order,
-    check_cause, check_references, check_parts,  check_due, NULL,
+    check_key,        check_signature, check_halted, check_id,  check_order, check_cause,
+    check_references, check_answered,  check_parts,  check_due, NULL,
 };
 
 static int run(const struct check *c, check_step *const list[])
@@ -529,13 +730,20 @@ static int check_registry(const struct check *c, const struct registry *registry
 {
     const char *field = "";
     char text[256] = "";
-    const struct admit_event *e = event_of(c);
+    const struct event *e = &event_of(c)->event;
+    const struct registry_event act = {e->envelope->seat, e->envelope->type, e->payload};
 
-    if (strcmp(e->event.envelope->type, core__log_succeeded__descriptor.name) == 0)
+    if (strcmp(act.type, core__log_succeeded__descriptor.name) == 0)
         return refuse(c->why, ERR_REGISTRY, "type",
                       "a successor is founded by `chancery log restore`, without a broker");
-    int rc = registry_check(registry, e->event.envelope->type, e->event.payload, &field, text);
+    int rc = registry_check(registry, &act, &field, text);
     return rc ? refuse(c->why, rc, field ? field : "", "%s", text) : check_clock_act(c);
+}
+
+static void fold_in(struct registry *copy, uint64_t position, const struct event *e)
+{
+    registry_fold(copy, position,
+                  &(struct registry_event){e->envelope->seat, e->envelope->type, e->payload});
 }
 
 /* Several registry events of one batch build on each other: checked in a copy of the registry. */
@@ -556,8 +764,7 @@ static int admit_registry(const struct admit *a, struct admit_event events[], si
         why->index = (uint32_t)c.i;
         rc = check_registry(&c, copy ? copy : a->registry);
         if (rc == 0 && copy)
-            registry_fold(copy, journal_head(a->journal) + 1 + c.i,
-                          events[c.i].event.envelope->type, events[c.i].event.payload);
+            fold_in(copy, journal_head(a->journal) + 1 + c.i, &events[c.i].event);
     }
     registry_free(copy);
     return rc;

@@ -117,13 +117,6 @@ void deliver_ready(struct deliver *d, struct peer *p)
 
 /* ---- what the seat may have ---- */
 
-bool deliver_may_have(const struct registry *registry, const struct seat *seat,
-                      const Core__Envelope *envelope)
-{
-    return access_allows(registry, seat, CORE__VERB__VERB_READ, envelope->stream, envelope->type) &&
-           access_handling(registry, seat, envelope->handling, envelope->office);
-}
-
 static struct allowance *allowance_of(struct deliver *d, struct reading *r, const char *stream,
                                       const char *type)
 {
@@ -223,8 +216,10 @@ static bool may_have(struct piece *p, const struct journal_record *rec)
     if (p->err)
         return false;
     const struct seat *seat = p->r->peer->key->seat;
-    return allowance_of(p->d, p->r, e.envelope->stream, e.envelope->type)->allowed &&
-           access_handling(p->d->registry, seat, e.envelope->handling, e.envelope->office);
+    return (allowance_of(p->d, p->r, e.envelope->stream, e.envelope->type)->allowed &&
+            (access_handling(p->d->registry, seat, e.envelope->handling, e.envelope->office) ||
+             access_serves(p->d->registry, seat, e.envelope->stream))) ||
+           access_recall(p->d->registry, seat, e.envelope);
 }
 
 /* As journal_each: 0 go on, -1 stop before this record. */

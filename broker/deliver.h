@@ -41,7 +41,3 @@ struct deliver_totals {
     uint64_t events, bytes; /* sent to readers; bytes of events and payloads */
 };
 const struct deliver_totals *deliver_totals(const struct deliver *d); /* lent */
-
-/* May the seat have the event?  Access and handling. */
-bool deliver_may_have(const struct registry *registry, const struct seat *seat,
-                      const Core__Envelope *envelope);

@@ -85,7 +85,7 @@ static int search_part(void *arg, const struct journal_record *rec)
     char where[128];
 
     if (event_open_head(&e, rec->event, *s->c->arena, where) != 0 ||
-        !deliver_may_have(s->c->b->registry, s->c->peer->key->seat, e.envelope))
+        !access_read(s->c->b->registry, s->c->peer->key->seat, e.envelope))
         return 0;
     for (size_t i = 0; i < e.envelope->n_parts; i++)
         if (memcmp(e.envelope->parts[i]->sha256.data, s->part->bytes, HASH_SIZE) == 0)

@@ -162,10 +162,12 @@ static void record_check(struct founding *f, const struct journal_event *e)
     const char *field = "";
     char text[256] = "";
 
+    const struct registry_event act = {e->seat, e->type, e->payload};
+
     if (f->err == 0)
-        f->err = registry_check(f->registry, e->type, e->payload, &field, text);
+        f->err = registry_check(f->registry, &act, &field, text);
     if (f->err == 0)
-        registry_fold(f->registry, f->n, e->type, e->payload);
+        registry_fold(f->registry, f->n, &act);
     else if (text[0])
         fprintf(stderr, "init: %s: %s; choose another name\n", field, text);
 }

@@ -194,14 +194,15 @@ static void fold(struct verifying *v, uint64_t position, const struct event *e)
 {
     const char *field = NULL;
     char text[256] = "";
-    int err = registry_check(v->registry, e->envelope->type, e->payload, &field, text);
+    const struct registry_event act = {e->envelope->seat, e->envelope->type, e->payload};
+    int err = registry_check(v->registry, &act, &field, text);
 
     if (err == 0 && strcmp(e->envelope->type, core__log_succeeded__descriptor.name) == 0)
         err = succession_check(v->journal, position, e->payload, text);
     if (err)
         on_finding(v, position, "registry", text);
     else
-        registry_fold(v->registry, position, e->envelope->type, e->payload);
+        registry_fold(v->registry, position, &act);
 }
 
 /* Made for this log, or taken back from one that it goes on from. */

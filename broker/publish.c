@@ -561,7 +561,8 @@ static bool fold(struct publishing *p, const struct admit_event *e, uint64_t pos
     }
     if (!admit_is_registry(e))
         return false;
-    registry_fold(p->of.registry, position, env->type, e->event.payload);
+    registry_fold(p->of.registry, position,
+                  &(struct registry_event){env->seat, env->type, e->event.payload});
     return true;
 }
 

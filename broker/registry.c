@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* registry.c - tables kept in order of name, entries that never move */
-#include "broker/registry.h"
+#include "broker/registry_inside.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -8,54 +8,12 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "broker/journal.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
-#include "lib/note.h"
 #include "lib/scan.h"
 
-enum { MESSAGE_ARENA = 256 * 1024, ROLES_MOST = 16, TEXT_MOST = 255 };
-static const int64_t AHEAD_MOST = INT64_C(100) * 366 * 86400 * 1000000;
-
-struct table { /* of pointers, in order of the name that each begins with, letter case aside */
-    void **at;
-    size_t n;
-};
-
-struct party {
-    const char *name;
-};
-
-struct rule {
-    const char *name;
-    Core__AccessRule *rule; /* protobuf-c's memory */
-};
-
-struct registry {
-    struct table parties, offices, seats, rules;
-    struct key **keys;
-    size_t n_keys;
-    Core__LogFounded *founded;
-    const char *log; /* its name now */
-    uint8_t log_key[KEY_SIZE];
-    struct predecessor *predecessors; /* oldest first */
-    size_t n_predecessors;
-    bool returning;
-    struct clock_acts clock;
-    uint64_t version;
-};
-
-struct refusal { /* where a check says what is wrong */
-    const char **field;
-    char *text;
-};
-
-struct row { /* what a type of registry event asks and does */
-    const ProtobufCMessageDescriptor *type;
-    int (*check)(const struct registry *r, const void *body, struct refusal why);
-    void (*fold)(struct registry *r, uint64_t position, const void *body);
-};
+enum { MESSAGE_ARENA = 256 * 1024, PENDING_MOST = 64 };
 
 /* ---- tables ---- */
 
@@ -88,7 +46,7 @@ static size_t table_place(const struct table *t, const char *name, bool *found)
     return low;
 }
 
-static void *table_find(const struct table *t, const char *name)
+void *table_find(const struct table *t, const char *name)
 {
     bool found;
     size_t i = table_place(t, name, &found);
@@ -96,7 +54,7 @@ static void *table_find(const struct table *t, const char *name)
     return found ? t->at[i] : NULL;
 }
 
-static void table_add(struct table *t, void *entry)
+void table_add(struct table *t, void *entry)
 {
     bool found;
     size_t i = table_place(t, entry_name(entry), &found);
@@ -108,7 +66,7 @@ static void table_add(struct table *t, void *entry)
     t->n++;
 }
 
-static void *table_take(struct table *t, const char *name)
+void *table_take(struct table *t, const char *name)
 {
     bool found;
     size_t i = table_place(t, name, &found);
@@ -121,261 +79,87 @@ static void *table_take(struct table *t, const char *name)
     return entry;
 }
 
-/* ---- checks ---- */
+/* ---- what acts share ---- */
 
-__attribute__((format(printf, 4, 5))) static int refuse(struct refusal why, int err,
-                                                        const char *field, const char *format, ...)
+int registry_refuse(const struct act *a, int err, const char *field, const char *format, ...)
 {
     va_list args;
 
-    *why.field = field;
+    *a->field = field;
     va_start(args, format);
-    vsnprintf(why.text, 256, format, args);
+    vsnprintf(a->text, 256, format, args);
     va_end(args);
     return err;
 }
 
-static int check_name_text(const char *text, struct refusal why)
+int registry_check_text(const struct act *a, const char *text, const char *field)
 {
-    return strlen(text) <= TEXT_MOST
+    return strlen(text) <= NAME_MOST
                ? 0
-               : refuse(why, ERR_BOUNDS, "name", "a name for people has at most 255 bytes");
+               : registry_refuse(a, ERR_BOUNDS, field, "a %s has at most %d bytes", field,
+                                 NAME_MOST);
 }
 
-static int check_reason(const char *reason, struct refusal why)
-{
-    return strlen(reason) <= TEXT_MOST
-               ? 0
-               : refuse(why, ERR_BOUNDS, "reason", "a reason has at most 255 bytes");
-}
-
-static int check_identifier(const char *name, const char *field, struct refusal why)
+int registry_check_identifier(const struct act *a, const char *name, const char *field)
 {
     return identifier_valid(name)
                ? 0
-               : refuse(why, ERR_FIELD, field,
-                        "'%.80s' is no identifier: letters, digits, '.', '_' and '-', at most 64",
-                        name);
+               : registry_refuse(
+                     a, ERR_FIELD, field,
+                     "'%.80s' is no identifier: letters, digits, '.', '_' and '-', at most 64",
+                     name);
 }
 
-static int check_founded(const struct registry *r, const void *body, struct refusal why)
+bool registry_always(const struct act *a, const void *body)
 {
-    const Core__LogFounded *founded = body;
-
-    if (r->founded)
-        return refuse(why, ERR_REGISTRY, "", "the log %.80s is founded already", r->founded->log);
-    if (founded->format != JOURNAL_FORMAT)
-        return refuse(why, ERR_VERSION, "format", "only format %d is known", JOURNAL_FORMAT);
-    if (!log_name_valid(founded->log))
-        return refuse(why, ERR_FIELD, "log", "'%.80s' is no name of a log", founded->log);
-    if (founded->log_key.len != KEY_SIZE || founded->server_key.len != KEY_SIZE ||
-        founded->administrator_key.len != KEY_SIZE)
-        return refuse(why, ERR_FIELD, "log_key", "a key has 32 bytes");
-    int rc = check_identifier(founded->administrator, "administrator", why);
-    return rc ? rc : check_identifier(founded->broker, "broker", why);
-}
-
-static int check_succeeded(const struct registry *r, const void *body, struct refusal why)
-{
-    const Core__LogSucceeded *m = body;
-
-    if (!log_name_valid(m->log))
-        return refuse(why, ERR_FIELD, "log", "'%.80s' is no name of a log", m->log);
-    if (strcmp(m->predecessor, r->log) != 0)
-        return refuse(why, ERR_REGISTRY, "predecessor", "this is a copy of %.80s", r->log);
-    if (strcmp(m->log, r->log) == 0 || registry_predecessor(r, m->log))
-        return refuse(why, ERR_EXISTS, "log", "the log had the name %.80s before; choose another",
-                      m->log);
-    if (m->log_key.len != KEY_SIZE)
-        return refuse(why, ERR_FIELD, "log_key", "a key has 32 bytes");
-    if (m->root.len != HASH_SIZE)
-        return refuse(why, ERR_FIELD, "root", "the root of a tree has 32 bytes");
-    if (m->lost && m->lost <= m->position)
-        return refuse(why, ERR_FIELD, "lost", "position %llu is in the copy, which ends at %llu",
-                      (unsigned long long)m->lost, (unsigned long long)m->position);
-    if (m->checkpoint.len > NOTE_SIZE)
-        return refuse(why, ERR_BOUNDS, "checkpoint", "a note has at most %d bytes", NOTE_SIZE);
-    return 0;
-}
-
-static int check_return_ended(const struct registry *r, const void *body, struct refusal why)
-{
+    (void)a;
     (void)body;
-    return r->returning ? 0 : refuse(why, ERR_REGISTRY, "", "no return is open");
+    return true;
 }
 
-static int check_party(const struct registry *r, const void *body, struct refusal why)
-{
-    const Core__PartyAdded *party = body;
-    int rc = check_identifier(party->party, "party", why);
+static const struct office no_office = {.party = "", .name = ""};
 
-    if (rc == 0)
-        rc = check_name_text(party->name, why);
-    if (rc == 0 && (party->kind < CORE__PARTY_KIND__PARTY_KIND_STATE ||
-                    party->kind > CORE__PARTY_KIND__PARTY_KIND_NGO))
-        rc = refuse(why, ERR_FIELD, "kind", "say what kind of party it is");
-    if (rc == 0 && table_find(&r->parties, party->party))
-        rc = refuse(why, ERR_EXISTS, "party", "the party %s is there already", party->party);
-    return rc;
-}
-
-static int check_office(const struct registry *r, const void *body, struct refusal why)
-{
-    const Core__OfficeAdded *office = body;
-    char party[65];
-
-    if (!office_valid(office->office))
-        return refuse(why, ERR_FIELD, "office", "'%.140s' is no office: PARTY/identifier",
-                      office->office);
-    snprintf(party, sizeof party, "%.*s", (int)strcspn(office->office, "/"), office->office);
-    if (!table_find(&r->parties, party))
-        return refuse(why, ERR_NOT_FOUND, "office", "the party %s is not known; add it first",
-                      party);
-    if (table_find(&r->offices, office->office))
-        return refuse(why, ERR_EXISTS, "office", "the office %s is there already", office->office);
-    if (office->n_roles > ROLES_MOST)
-        return refuse(why, ERR_BOUNDS, "roles", "an office has at most 16 roles");
-    for (size_t i = 0; i < office->n_roles; i++)
-        if (check_identifier(office->roles[i], "roles", why))
-            return ERR_FIELD;
-    if (office->clearance < 0 || office->clearance > CORE__LABEL__LABEL_RED)
-        return refuse(why, ERR_FIELD, "clearance", "not a TLP 2.0 label");
-    return check_name_text(office->name, why);
-}
-
-/* The seat that founded the log stands in the table before it is admitted: with an office without
- * name. */
-static bool seat_admitted(const struct seat *seat)
+bool registry_seat_admitted(const struct seat *seat)
 {
     return seat && seat->office->name[0];
 }
 
-static int check_seat(const struct registry *r, const void *body, struct refusal why)
+bool registry_is_administrators(const struct registry *r, const struct office *office)
 {
-    const Core__SeatAdmitted *seat = body;
-    int rc = check_identifier(seat->seat, "seat", why);
-
-    if (rc == 0)
-        rc = check_name_text(seat->name, why);
-    if (rc == 0 && seat->kind != CORE__SEAT_KIND__SEAT_KIND_PERSON &&
-        seat->kind != CORE__SEAT_KIND__SEAT_KIND_PROCESS)
-        rc = refuse(why, ERR_FIELD, "kind", "a seat is a person's or a process's");
-    if (rc == 0 && !table_find(&r->offices, seat->office))
-        rc = refuse(why, ERR_NOT_FOUND, "office", "the office %.140s is not known; add it first",
-                    seat->office);
-    if (rc == 0 && seat_admitted(table_find(&r->seats, seat->seat)))
-        rc = refuse(why, ERR_EXISTS, "seat", "the seat %s is there already", seat->seat);
-    return rc;
-}
-
-static struct key *key_of_id(const struct registry *r, const uint8_t *id)
-{
-    for (size_t i = 0; i < r->n_keys; i++)
-        if (memcmp(r->keys[i]->id, id, KEY_ID_SIZE) == 0)
-            return r->keys[i];
-    return NULL;
-}
-
-static int check_key(const struct registry *r, const void *body, struct refusal why)
-{
-    const Core__KeyAdded *key = body;
-    uint8_t id[KEY_ID_SIZE];
-
-    if (!seat_admitted(table_find(&r->seats, key->seat)))
-        return refuse(why, ERR_NOT_FOUND, "seat", "the seat %.80s is not known; admit it first",
-                      key->seat);
-    if (key->kind < CORE__KEY_KIND__KEY_KIND_CURVE || key->kind > CORE__KEY_KIND__KEY_KIND_AGE)
-        return refuse(why, ERR_FIELD, "kind", "say what kind of key it is");
-    if (key->public_key.len != KEY_SIZE)
-        return refuse(why, ERR_FIELD, "public_key", "a public key has 32 bytes");
-    key_id(id, key->public_key.data);
-    if (key_of_id(r, id))
-        return refuse(why, ERR_EXISTS, "public_key", "the key was given to a seat before");
-    return check_name_text(key->name, why);
-}
-
-static int check_revoked(const struct registry *r, const void *body, struct refusal why)
-{
-    const Core__KeyRevoked *revoked = body;
-    const struct key *key =
-        revoked->key_id.len == KEY_ID_SIZE ? key_of_id(r, revoked->key_id.data) : NULL;
-
-    if (!key || strcasecmp(key->seat->name, revoked->seat) != 0)
-        return refuse(why, ERR_NOT_FOUND, "key_id", "the seat %.80s has no such key",
-                      revoked->seat);
-    if (key->revoked)
-        return refuse(why, ERR_EXISTS, "key_id", "the key was revoked before");
-    return check_reason(revoked->reason, why);
-}
-
-/* Exact, or a prefix and one '*' at its end. */
-static bool pattern_valid(const char *pattern, size_t most)
-{
-    size_t n = strlen(pattern);
-
-    return n > 0 && n <= most && strcspn(pattern, "*") >= n - 1;
-}
-
-static int check_rule(const struct registry *r, const void *body, struct refusal why)
-{
-    const Core__AccessRule *rule = body;
-    int rc = check_identifier(rule->rule, "rule", why);
-
-    if (rc)
-        return rc;
-    if (rule->withdrawn)
-        return table_find(&r->rules, rule->rule)
-                   ? 0
-                   : refuse(why, ERR_NOT_FOUND, "rule", "there is no rule %s", rule->rule);
-    if (rule->effect != CORE__EFFECT__EFFECT_ALLOW && rule->effect != CORE__EFFECT__EFFECT_DENY)
-        return refuse(why, ERR_FIELD, "effect", "a rule allows or denies");
-    if (rule->subject_kind < CORE__SUBJECT_KIND__SUBJECT_KIND_ANY ||
-        rule->subject_kind > CORE__SUBJECT_KIND__SUBJECT_KIND_SEAT)
-        return refuse(why, ERR_FIELD, "subject_kind", "say whom the rule concerns");
-    bool any = rule->subject_kind == CORE__SUBJECT_KIND__SUBJECT_KIND_ANY;
-    if (any != (rule->subject[0] == '\0') || strchr(rule->subject, '*'))
-        return refuse(why, ERR_FIELD, "subject", "name one subject exactly, none for ANY");
-    if (rule->n_verbs < 1 || rule->n_verbs > 4)
-        return refuse(why, ERR_FIELD, "verbs", "a rule names 1 to 4 verbs");
-    for (size_t i = 0; i < rule->n_verbs; i++)
-        if (rule->verbs[i] < CORE__VERB__VERB_PUBLISH || rule->verbs[i] > CORE__VERB__VERB_OFFER)
-            return refuse(why, ERR_FIELD, "verbs", "publish, read, ask or offer");
-    if (!pattern_valid(rule->stream, 64))
-        return refuse(why, ERR_FIELD, "stream", "'%.80s': exact, or one '*' at the end",
-                      rule->stream);
-    return pattern_valid(rule->type, 128)
-               ? 0
-               : refuse(why, ERR_FIELD, "type", "'%.80s': exact, or one '*' at the end",
-                        rule->type);
-}
-
-static int check_accepted(const struct registry *r, const void *body, struct refusal why)
-{
-    const Core__ClockAccepted *accepted = body;
-
     (void)r;
-    if (accepted->time <= 0)
-        return refuse(why, ERR_FIELD, "time", "say what time it is");
-    return check_reason(accepted->reason, why);
+    return registry_has_role(office, ROLE_ADMINISTRATOR);
 }
 
-static int check_moved(const struct registry *r, const void *body, struct refusal why)
+/* Who founds the log has no office yet. */
+bool registry_is_administrator(const struct registry *r, const struct seat *seat)
 {
-    const Core__ClockMoved *moved = body;
-
-    if (!r->founded->exercise)
-        return refuse(why, ERR_REGISTRY, "", "only the clock of a log for exercises is moved");
-    if (moved->by <= 0 || moved->by > AHEAD_MOST - r->clock.ahead)
-        return refuse(why, ERR_FIELD, "by", "the clock moves forward, by 100 years in all");
-    return check_reason(moved->reason, why);
+    if (!registry_seat_admitted(seat))
+        return seat && strcasecmp(seat->name, r->founded->administrator) == 0;
+    return seat->standing == CORE__STANDING__STANDING_SEATED &&
+           registry_is_administrators(r, seat->office);
 }
 
-/* ---- folds ---- */
+size_t registry_administrators(const struct registry *r)
+{
+    size_t n = 0;
 
-static const struct office no_office = {.party = "", .name = ""};
+    for (size_t i = 0; i < r->seats.n; i++)
+        n += registry_is_administrator(r, r->seats.at[i]);
+    return n;
+}
 
-static void key_new(struct registry *r, uint64_t position, const struct seat *seat, int kind,
-                    const uint8_t *public_key)
+struct seat *registry_seat_new(struct registry *r, const char *name)
+{
+    struct seat *seat = mem_new(sizeof *seat);
+
+    *seat = (struct seat){
+        .name = mem_str(name), .office = &no_office, .standing = CORE__STANDING__STANDING_SEATED};
+    table_add(&r->seats, seat);
+    return seat;
+}
+
+void registry_key_new(struct registry *r, uint64_t position, const struct seat *seat, int kind,
+                      const uint8_t *public_key)
 {
     struct key *key = mem_new(sizeof *key);
 
@@ -386,16 +170,7 @@ static void key_new(struct registry *r, uint64_t position, const struct seat *se
     r->keys[r->n_keys++] = key;
 }
 
-static struct seat *seat_new(struct registry *r, const char *name)
-{
-    struct seat *seat = mem_new(sizeof *seat);
-
-    *seat = (struct seat){.name = mem_str(name), .office = &no_office};
-    table_add(&r->seats, seat);
-    return seat;
-}
-
-static void *message_copy(const ProtobufCMessage *message)
+void *registry_message(const ProtobufCMessage *message)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     uint8_t *bytes = mem_new(size);
@@ -407,196 +182,160 @@ static void *message_copy(const ProtobufCMessage *message)
     return copy;
 }
 
-static void fold_founded(struct registry *r, uint64_t position, const void *body)
+/* ---- acts ---- */
+
+static const struct row *row_in(const struct row rows[], const char *type)
 {
-    const Core__LogFounded *founded = body;
-
-    r->founded = message_copy(&founded->base);
-    r->log = mem_str(founded->log);
-    memcpy(r->log_key, founded->log_key.data, KEY_SIZE);
-    key_new(r, position, seat_new(r, founded->administrator), CORE__KEY_KIND__KEY_KIND_ED25519,
-            founded->administrator_key.data);
-}
-
-/* One that does not stand where it says is no succession: a log from elsewhere may hold anything.
- */
-static void fold_succeeded(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__LogSucceeded *m = body;
-
-    if (position != m->position + 1)
-        return;
-    r->predecessors = mem_grow(r->predecessors, (r->n_predecessors + 1) * sizeof *r->predecessors);
-    struct predecessor *p = &r->predecessors[r->n_predecessors++];
-    *p = (struct predecessor){.log = r->log, .position = m->position};
-    memcpy(p->root.bytes, m->root.data, HASH_SIZE);
-    r->log = mem_str(m->log);
-    memcpy(r->log_key, m->log_key.data, KEY_SIZE);
-    r->returning = true;
-}
-
-static void fold_return_ended(struct registry *r, uint64_t position, const void *body)
-{
-    (void)position;
-    (void)body;
-    r->returning = false;
-}
-
-static void fold_party(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__PartyAdded *added = body;
-    struct party *party = mem_new(sizeof *party);
-
-    (void)position;
-    party->name = mem_str(added->party);
-    table_add(&r->parties, party);
-}
-
-/* The tables are kept by the name that an entry begins with. */
-struct office_held {
-    const char *name;
-    struct office office;
-};
-
-static void fold_office(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__OfficeAdded *added = body;
-    struct office_held *held = mem_new(sizeof *held);
-    const char **roles = mem_new(added->n_roles * sizeof *roles);
-
-    (void)position;
-    for (size_t i = 0; i < added->n_roles; i++)
-        roles[i] = mem_str(added->roles[i]);
-    held->name = mem_str(added->office);
-    held->office = (struct office){
-        .party = mem_strn(added->office, strcspn(added->office, "/")),
-        .name = held->name,
-        .roles = roles,
-        .n_roles = added->n_roles,
-        .clearance = added->clearance ? (int)added->clearance : CORE__LABEL__LABEL_GREEN,
-    };
-    table_add(&r->offices, held);
-}
-
-static void fold_seat(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__SeatAdmitted *admitted = body;
-    struct seat *seat = table_find(&r->seats, admitted->seat);
-
-    (void)position;
-    if (!seat)
-        seat = seat_new(r, admitted->seat);
-    seat->office = registry_office(r, admitted->office);
-    seat->kind = (int)admitted->kind;
-}
-
-static void fold_key(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__KeyAdded *added = body;
-
-    key_new(r, position, registry_seat(r, added->seat), (int)added->kind, added->public_key.data);
-}
-
-static void fold_revoked(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__KeyRevoked *revoked = body;
-
-    key_of_id(r, revoked->key_id.data)->revoked = position;
-}
-
-static void rule_free(struct rule *rule)
-{
-    if (rule) {
-        core__access_rule__free_unpacked(rule->rule, NULL);
-        mem_free(rule);
-    }
-}
-
-static void fold_rule(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__AccessRule *added = body;
-
-    (void)position;
-    rule_free(table_take(&r->rules, added->rule));
-    if (added->withdrawn)
-        return;
-    struct rule *rule = mem_new(sizeof *rule);
-    rule->rule = message_copy(&added->base);
-    rule->name = rule->rule->rule;
-    table_add(&r->rules, rule);
-}
-
-static void fold_accepted(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__ClockAccepted *accepted = body;
-
-    r->clock.accepted = position;
-    r->clock.accepted_time = accepted->time;
-}
-
-static void fold_moved(struct registry *r, uint64_t position, const void *body)
-{
-    const Core__ClockMoved *moved = body;
-
-    (void)position;
-    r->clock.ahead += moved->by;
-}
-
-static const struct row rows[] = {
-    {&core__log_founded__descriptor, check_founded, fold_founded},
-    {&core__log_succeeded__descriptor, check_succeeded, fold_succeeded},
-    {&core__return_ended__descriptor, check_return_ended, fold_return_ended},
-    {&core__party_added__descriptor, check_party, fold_party},
-    {&core__office_added__descriptor, check_office, fold_office},
-    {&core__seat_admitted__descriptor, check_seat, fold_seat},
-    {&core__key_added__descriptor, check_key, fold_key},
-    {&core__key_revoked__descriptor, check_revoked, fold_revoked},
-    {&core__access_rule__descriptor, check_rule, fold_rule},
-    {&core__clock_accepted__descriptor, check_accepted, fold_accepted},
-    {&core__clock_moved__descriptor, check_moved, fold_moved},
-};
-
-static const struct row *row_find(const char *type)
-{
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t i = 0; rows[i].type; i++)
         if (strcmp(rows[i].type->name, type) == 0)
             return &rows[i];
     return NULL;
 }
 
-int registry_check(const struct registry *r, const char *type, struct slice payload,
-                   const char **field, char text[256])
+static const struct row *row_find(const char *type)
 {
-    const struct row *row = row_find(type);
-    struct refusal why = {field, text};
+    const struct row *row = row_in(registry_people, type);
+
+    return row ? row : row_in(registry_rules, type);
+}
+
+static bool founds(const struct row *row)
+{
+    return row->type == &core__log_founded__descriptor;
+}
+
+static int check_signer(const struct act *a, const struct row *row, const void *body)
+{
+    if (!a->by)
+        return registry_refuse(a, ERR_DENIED, "", "whoever signs it has no seat here");
+    if (registry_is_administrator(a->r, a->by))
+        return 0;
+    if (a->by->standing != CORE__STANDING__STANDING_SEATED)
+        return registry_refuse(a, ERR_DENIED, "", "%s is seated no longer", a->by->name);
+    return row->own ? row->own(a, body)
+                    : registry_refuse(a, ERR_DENIED, "type", "%s is for administrators to sign",
+                                      row->type->short_name);
+}
+
+static bool waits(const struct act *a, const struct row *row, const void *body)
+{
+    return a->r->quorum > 1 && row->whole && row->whole(a, body);
+}
+
+static int check_row(const struct act *a, const struct row *row, const void *body)
+{
+    int rc = founds(row) ? 0 : check_signer(a, row, body);
+
+    if (rc == 0)
+        rc = row->check(a, body);
+    if (rc == 0 && waits(a, row, body) && a->r->n_pending == PENDING_MOST)
+        rc = registry_refuse(a, ERR_BOUNDS, "",
+                             "%d acts wait for signatures; confirm or withdraw some", PENDING_MOST);
+    return rc;
+}
+
+int registry_check(const struct registry *r, const struct registry_event *e, const char **field,
+                   char text[256])
+{
+    const struct row *row = row_find(e->type);
+    struct act a = {.r = r, .field = field, .text = text};
     char where[128];
     int rc = 0;
 
     if (!row)
-        return refuse(why, ERR_REGISTRY, "type", "%.128s is no registry event", type);
-    if (!r->founded && row->check != check_founded)
-        return refuse(why, ERR_REGISTRY, "type", "the first event founds the log");
+        return registry_refuse(&a, ERR_REGISTRY, "type", "%.128s is no registry event", e->type);
+    if (!r->founded && !founds(row))
+        return registry_refuse(&a, ERR_REGISTRY, "type", "the first event founds the log");
+    a.by = table_find(&r->seats, e->by);
     struct arena *arena = arena_new(MESSAGE_ARENA);
-    const void *body = scan_unpack(row->type, payload, arena, &rc, where);
-    rc = body ? row->check(r, body, why) : refuse(why, rc, "", "%.127s cannot be read", where);
+    const void *body = scan_unpack(row->type, e->payload, arena, &rc, where);
+    rc = body ? check_row(&a, row, body)
+              : registry_refuse(&a, rc, "", "%.127s cannot be read", where);
     arena_free(arena);
     return rc;
 }
 
-void registry_fold(struct registry *r, uint64_t position, const char *type, struct slice payload)
+static void put_by(struct registry *r, const struct folded *f, const struct registry_event *e)
 {
-    const struct row *row = row_find(type);
+    r->pending = mem_grow(r->pending, (r->n_pending + 1) * sizeof *r->pending);
+    struct pending *p = &r->pending[r->n_pending++];
+    *p = (struct pending){.position = f->position, .type = mem_str(e->type), .n = 1};
+    buf_add(&p->payload, e->payload.data, e->payload.size);
+    p->signed_by = mem_new(sizeof *p->signed_by);
+    p->signed_by[0] = f->by;
+}
+
+void registry_fold(struct registry *r, uint64_t position, const struct registry_event *e)
+{
+    const struct row *row = row_find(e->type);
     struct arena *arena = arena_new(MESSAGE_ARENA);
     const char *field;
     char text[256], where[128];
+    struct act a = {r, table_find(&r->seats, e->by), &field, text};
     int rc = 0;
 
     /* what is in the log was checked when it came; a log from elsewhere may hold anything */
-    const void *body = row ? scan_unpack(row->type, payload, arena, &rc, where) : NULL;
-    if (body && (r->founded || row->check == check_founded) &&
-        row->check(r, body, (struct refusal){&field, text}) == 0)
-        row->fold(r, position, body);
+    const void *body = row ? scan_unpack(row->type, e->payload, arena, &rc, where) : NULL;
+    if (body && (r->founded || founds(row)) && check_row(&a, row, body) == 0) {
+        struct folded f = {position, a.by};
+        if (waits(&a, row, body))
+            put_by(r, &f, e);
+        else
+            row->fold(r, &f, body);
+    }
     r->version = position;
+    arena_free(arena);
+}
+
+/* ---- acts that wait ---- */
+
+struct pending *registry_pending(const struct registry *r, uint64_t position)
+{
+    for (size_t i = 0; i < r->n_pending; i++)
+        if (r->pending[i].position == position)
+            return &r->pending[i];
+    return NULL;
+}
+
+static void pending_clear(struct pending *p)
+{
+    mem_free((void *)(uintptr_t)p->type);
+    mem_free(p->signed_by);
+    buf_free(&p->payload);
+}
+
+void registry_pending_drop(struct registry *r, uint64_t position)
+{
+    struct pending *p = registry_pending(r, position);
+
+    pending_clear(p);
+    *p = r->pending[--r->n_pending];
+}
+
+/* The signatures are there: what the act asks of the registry as it has become. */
+int registry_check_pending(const struct act *a, const struct pending *p)
+{
+    const struct row *row = row_find(p->type);
+    struct arena *arena = arena_new(MESSAGE_ARENA);
+    struct act proposed = {a->r, p->signed_by[0], a->field, a->text};
+    char where[128];
+    int rc = 0;
+
+    const void *body = scan_unpack(row->type, slice_buf(&p->payload), arena, &rc, where);
+    assert(body); /* as when it was put by */
+    rc = row->check(&proposed, body);
+    arena_free(arena);
+    return rc;
+}
+
+void registry_fold_pending(struct registry *r, const struct folded *f, const struct pending *p)
+{
+    const struct row *row = row_find(p->type);
+    struct arena *arena = arena_new(MESSAGE_ARENA);
+    char where[128];
+    int rc = 0;
+
+    row->fold(r, f, scan_unpack(row->type, slice_buf(&p->payload), arena, &rc, where));
     arena_free(arena);
 }
 
@@ -604,42 +343,86 @@ void registry_fold(struct registry *r, uint64_t position, const char *type, stru
 
 struct registry *registry_new(void)
 {
-    return mem_new(sizeof(struct registry));
+    struct registry *r = mem_new(sizeof *r);
+
+    r->quorum = 1;
+    return r;
 }
 
 static void office_free(struct office_held *held)
 {
-    for (size_t i = 0; i < held->office.n_roles; i++)
-        free((void *)(uintptr_t)held->office.roles[i]);
-    free((void *)(uintptr_t)held->office.roles);
-    free((void *)(uintptr_t)held->office.party);
-    free((void *)(uintptr_t)held->name);
+    registry_roles_free(&held->office);
+    mem_free((void *)(uintptr_t)held->office.party);
+    mem_free((void *)(uintptr_t)held->name);
     mem_free(held);
+}
+
+void registry_rule_free(struct rule *rule)
+{
+    if (rule)
+        core__access_rule__free_unpacked(rule->rule, NULL);
+    mem_free(rule);
+}
+
+void registry_lowering_free(struct lowering *lowering)
+{
+    if (lowering)
+        core__lowering_allowed__free_unpacked(lowering->allowed, NULL);
+    mem_free(lowering);
+}
+
+/* Of entries that hold nothing else than their name. */
+static void table_free_named(struct table *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        mem_free((void *)(uintptr_t)entry_name(t->at[i]));
+        mem_free(t->at[i]);
+    }
+    mem_free(t->at);
+}
+
+static void groups_free(struct table *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        core__group_set__free_unpacked(((struct group *)t->at[i])->set, NULL);
+    table_free_named(t);
+}
+
+static void people_free(struct registry *r)
+{
+    table_free_named(&r->parties);
+    table_free_named(&r->seats);
+    for (size_t i = 0; i < r->offices.n; i++)
+        office_free(r->offices.at[i]);
+    mem_free(r->offices.at);
+    groups_free(&r->groups);
+    table_free_named(&r->group_versions);
+    mem_free(r->deputies);
+    for (size_t i = 0; i < r->n_keys; i++)
+        mem_free(r->keys[i]);
+    mem_free(r->keys);
+}
+
+static void rules_free(struct registry *r)
+{
+    for (size_t i = 0; i < r->rules.n; i++)
+        registry_rule_free(r->rules.at[i]);
+    mem_free(r->rules.at);
+    table_free_named(&r->limits);
+    for (size_t i = 0; i < r->lowerings.n; i++)
+        registry_lowering_free(r->lowerings.at[i]);
+    mem_free(r->lowerings.at);
+    for (size_t i = 0; i < r->n_pending; i++)
+        pending_clear(&r->pending[i]);
+    mem_free(r->pending);
 }
 
 void registry_free(struct registry *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->parties.n; i++) {
-        free((void *)(uintptr_t)entry_name(r->parties.at[i]));
-        mem_free(r->parties.at[i]);
-    }
-    for (size_t i = 0; i < r->offices.n; i++)
-        office_free(r->offices.at[i]);
-    for (size_t i = 0; i < r->seats.n; i++) {
-        free((void *)(uintptr_t)entry_name(r->seats.at[i]));
-        mem_free(r->seats.at[i]);
-    }
-    for (size_t i = 0; i < r->rules.n; i++)
-        rule_free(r->rules.at[i]);
-    for (size_t i = 0; i < r->n_keys; i++)
-        mem_free(r->keys[i]);
-    mem_free(r->parties.at);
-    mem_free(r->offices.at);
-    mem_free(r->seats.at);
-    mem_free(r->rules.at);
-    mem_free(r->keys);
+    people_free(r);
+    rules_free(r);
     for (size_t i = 0; i < r->n_predecessors; i++)
         mem_free((void *)(uintptr_t)r->predecessors[i].log);
     mem_free(r->predecessors);
@@ -698,6 +481,83 @@ const struct office *registry_office(const struct registry *r, const char *name)
 bool registry_party(const struct registry *r, const char *name)
 {
     return table_find(&r->parties, name) != NULL;
+}
+
+const Core__GroupSet *registry_group(const struct registry *r, const char *reference)
+{
+    const struct group *group = table_find(&r->groups, reference);
+
+    return group ? group->set : NULL;
+}
+
+bool registry_knows(const struct registry *r, const Core__Recipient *recipient)
+{
+    switch (recipient->kind) {
+    case CORE__RECIPIENT_KIND__RECIPIENT_KIND_PARTY:
+        return registry_party(r, recipient->name);
+    case CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE:
+        return registry_office(r, recipient->name) != NULL;
+    case CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT:
+        return registry_seat(r, recipient->name) != NULL;
+    case CORE__RECIPIENT_KIND__RECIPIENT_KIND_GROUP:
+        return registry_group(r, recipient->name) != NULL;
+    case CORE__RECIPIENT_KIND__RECIPIENT_KIND_UNSPECIFIED:
+    case _CORE__RECIPIENT_KIND_IS_INT_SIZE:
+    default:
+        return false;
+    }
+}
+
+bool registry_deputises(const struct registry *r, const struct office *deputy,
+                        const struct office *office, int64_t at)
+{
+    for (size_t i = 0; i < r->n_deputies; i++) {
+        const struct deputy *d = &r->deputies[i];
+        if (d->office == office && d->deputy == deputy)
+            return d->from <= at && at < d->until;
+    }
+    return false;
+}
+
+bool registry_has_role(const struct office *office, const char *role)
+{
+    for (size_t i = 0; i < office->n_roles; i++)
+        if (strcasecmp(office->roles[i], role) == 0)
+            return true;
+    return false;
+}
+
+int registry_stream_most(const struct registry *r, const char *stream)
+{
+    int most = CORE__LABEL__LABEL_RED;
+
+    for (size_t i = 0; i < r->limits.n; i++) {
+        const struct stream_limit *limit = r->limits.at[i];
+        if (limit->most < most && pattern_match(limit->name, stream))
+            most = limit->most;
+    }
+    return most;
+}
+
+int registry_lowest(const struct registry *r, const char *input_type, const char *output_type)
+{
+    int lowest = 0;
+
+    for (size_t i = 0; i < r->lowerings.n; i++) {
+        const Core__LoweringAllowed *l = ((const struct lowering *)r->lowerings.at[i])->allowed;
+        if (strcmp(l->input_type, input_type) == 0 && strcmp(l->output_type, output_type) == 0 &&
+            (lowest == 0 || (int)l->lowest < lowest))
+            lowest = (int)l->lowest;
+    }
+    return lowest;
+}
+
+static const struct key *key_of_id(const struct registry *r, const uint8_t *id)
+{
+    for (size_t i = 0; i < r->n_keys; i++)
+        if (memcmp(r->keys[i]->id, id, KEY_ID_SIZE) == 0)
+            return r->keys[i];
+    return NULL;
 }
 
 const struct key *registry_curve_key(const struct registry *r, const uint8_t public_key[KEY_SIZE])

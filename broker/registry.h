@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry.h - the fold of the registry: parties, offices, seats, keys and access rules; pure
+/* registry.h - the fold of the registry: who there is, with which keys and rights; pure
  *
- * Two copies may be kept; each is the same function of the registry's events in order.
+ * Two copies may be kept; each is the same function of the registry's events in order.  An event is
+ * signed by administrators (offices with the role `administrator`), or by whom it concerns.  What
+ * touches the whole waits for as many signatures of administrators as the quorum asks for.
  */
 #pragma once
 
@@ -11,17 +13,22 @@
 
 struct registry;
 
+static const char ROLE_ADMINISTRATOR[] = "administrator";
+
 struct office {
     const char *party, *name; /* name: "QMA/npc" */
     const char *const *roles; /* n_roles */
     size_t n_roles;
-    int clearance; /* Label */
+    int clearance;       /* Label */
+    uint32_t seats_most; /* that it fills itself */
 };
 
 struct seat { /* the registry's; valid as long as it */
     const char *name;
     const struct office *office;
-    int kind; /* SeatKind */
+    int kind;                 /* SeatKind */
+    int standing;             /* Standing */
+    uint64_t admitted, ended; /* positions; ended 0 = it is seated */
 };
 
 struct key {
@@ -46,13 +53,18 @@ struct clock_acts {        /* what administrators signed about the clock */
 struct registry *registry_new(void);
 void registry_free(struct registry *r);
 
+struct registry_event {
+    const char *by;   /* the seat that signed it */
+    const char *type; /* full name of the payload's message */
+    struct slice payload;
+};
+
 /* Would this event be taken behind what is folded?  0 or
- * ERR_REGISTRY/ERR_FIELD/ERR_EXISTS/ERR_NOT_FOUND with field and text. `type` is the full name of
- * the payload's message. */
-int registry_check(const struct registry *r, const char *type, struct slice payload,
-                   const char **field, char text[256]);
+ * ERR_REGISTRY/ERR_FIELD/ERR_BOUNDS/ERR_DENIED/ERR_EXISTS/ERR_NOT_FOUND with field and text. */
+int registry_check(const struct registry *r, const struct registry_event *e, const char **field,
+                   char text[256]);
 /* Folds an event that was checked (or is in the log). */
-void registry_fold(struct registry *r, uint64_t position, const char *type, struct slice payload);
+void registry_fold(struct registry *r, uint64_t position, const struct registry_event *e);
 
 const Core__LogFounded *registry_founded(const struct registry *r); /* NULL before position 1 */
 /* The log's name and key of now: those of its founding, or of its last succession. */
@@ -69,6 +81,18 @@ registry_seat(const struct registry *r,
               const char *name); /* NULL: none; case does not matter for clashes, only for this */
 const struct office *registry_office(const struct registry *r, const char *name);
 bool registry_party(const struct registry *r, const char *name);
+/* A version of a group by its reference, "panel@3"; NULL: none. */
+const Core__GroupSet *registry_group(const struct registry *r, const char *reference);
+/* A party, office, seat or version of a group that is registered. */
+bool registry_knows(const struct registry *r, const Core__Recipient *recipient);
+/* Whether the one office is a deputy of the other at that time (microseconds UTC). */
+bool registry_deputises(const struct registry *r, const struct office *deputy,
+                        const struct office *office, int64_t at);
+bool registry_has_role(const struct office *office, const char *role);
+/* The highest Label that the stream takes: the lowest of the patterns that it fits. */
+int registry_stream_most(const struct registry *r, const char *stream);
+/* The lowest Label of an answer of that type to such an input; 0 = no lower than the input's. */
+int registry_lowest(const struct registry *r, const char *input_type, const char *output_type);
 const struct key *registry_curve_key(const struct registry *r,
                                      const uint8_t public_key[KEY_SIZE]); /* revoked ones too */
 const struct key *registry_sign_key(const struct registry *r, const uint8_t id[KEY_ID_SIZE]);

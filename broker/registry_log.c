@@ -19,7 +19,8 @@ static int fold_record(void *arg, const struct journal_record *rec)
 
     f->err = event_open_head(&e, rec->event, arena, where);
     if (f->err == 0)
-        registry_fold(f->registry, rec->position, e.envelope->type, rec->payload);
+        registry_fold(f->registry, rec->position,
+                      &(struct registry_event){e.envelope->seat, e.envelope->type, rec->payload});
     arena_free(arena);
     return f->err ? -1 : 0;
 }

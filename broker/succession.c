@@ -81,8 +81,9 @@ static int make_payload(struct founding *f)
     m.checkpoint =
         (ProtobufCBinaryData){s->checkpoint.size, (uint8_t *)(uintptr_t)s->checkpoint.data};
     core__log_succeeded__pack(&m, buf_grow(&f->payload, core__log_succeeded__get_packed_size(&m)));
-    int rc =
-        registry_check(f->registry, m.base.descriptor->name, slice_buf(&f->payload), &field, text);
+    const struct registry_event act = {f->seat->name, m.base.descriptor->name,
+                                       slice_buf(&f->payload)};
+    int rc = registry_check(f->registry, &act, &field, text);
     if (rc)
         buf_printf(f->why, "%s: %s", field, text);
     return rc;

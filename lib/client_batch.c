@@ -122,7 +122,7 @@ enum {
 
 void batch_pack(struct batch *b, const struct slice events[], const struct slice payloads[])
 {
-    size_t sizes[BATCH_MOST], all = 0;
+    size_t sizes[BATCH_MOST] = {0}, all = 0;
 
     for (size_t i = 0; i < b->n; i++) {
         sizes[i] =

@@ -100,6 +100,14 @@ bool log_name_valid(const char *s)
     }
 }
 
+const char *label_text(int label)
+{
+    static const char *const texts[] = {"TLP:?",     "TLP:CLEAR",        "TLP:GREEN",
+                                        "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"};
+
+    return texts[label > 0 && label <= CORE__LABEL__LABEL_RED ? label : 0];
+}
+
 bool pattern_match(const char *pattern, const char *s)
 {
     size_t n = strlen(pattern);

@@ -32,6 +32,8 @@ bool stream_valid(const char *s);
 bool type_valid(const char *s);
 /* [a-z0-9.-]{1,64}("/"[a-z0-9.-]{1,64})*, at most 128 */
 bool log_name_valid(const char *s);
+/* "TLP:AMBER+STRICT"; "TLP:?" of what is no label (TLP 2.0, section 4). */
+const char *label_text(int label);
 /* Exact, or a prefix followed by one '*'; "" matches nothing. */
 bool pattern_match(const char *pattern, const char *s);
 

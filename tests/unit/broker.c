@@ -203,8 +203,11 @@ static void found_seat(struct founder *f, int i)
     Core__OfficeAdded office = CORE__OFFICE_ADDED__INIT;
     Core__SeatAdmitted seat = CORE__SEAT_ADMITTED__INIT;
     struct seat_key *key = &f->in->keys[i];
+    const char *role = ROLE_ADMINISTRATOR;
 
     office.office = people[i].office;
+    office.n_roles = i == ADMIN;
+    office.roles = &role;
     office.clearance = CORE__LABEL__LABEL_RED;
     found(f, &office.base);
     seat.seat = people[i].seat;

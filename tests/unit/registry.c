@@ -13,6 +13,8 @@
 
 static uint8_t keys[8][KEY_SIZE];
 
+static const char *signer = "administrator";
+
 static int put(struct registry *r, const ProtobufCMessage *message)
 {
     static uint64_t position;
@@ -22,9 +24,10 @@ static int put(struct registry *r, const ProtobufCMessage *message)
     char text[256] = "";
 
     protobuf_c_message_pack(message, bytes);
-    int rc = registry_check(r, message->descriptor->name, slice_of(bytes, size), &field, text);
+    const struct registry_event e = {signer, message->descriptor->name, slice_of(bytes, size)};
+    int rc = registry_check(r, &e, &field, text);
     if (rc == 0)
-        registry_fold(r, ++position, message->descriptor->name, slice_of(bytes, size));
+        registry_fold(r, ++position, &e);
     else
         assert_true(text[0]);
     mem_free(bytes);
@@ -69,6 +72,7 @@ static int put_office(struct registry *r, const char *office, const char *role)
     added.office = office;
     added.n_roles = role ? 1 : 0;
     added.roles = &role;
+    added.clearance = CORE__LABEL__LABEL_RED;
     return put(r, &added.base);
 }
 
@@ -139,7 +143,9 @@ static void fold_at(struct registry *r, uint64_t position, const ProtobufCMessag
     uint8_t *bytes = mem_new(size);
 
     protobuf_c_message_pack(message, bytes);
-    registry_fold(r, position, message->descriptor->name, slice_of(bytes, size));
+    registry_fold(
+        r, position,
+        &(struct registry_event){signer, message->descriptor->name, slice_of(bytes, size)});
     mem_free(bytes);
 }
 
@@ -199,9 +205,11 @@ static void the_founder_s_key_signs_before_the_seat_is_admitted(void **unused)
     (void)unused;
     key_id(id, keys[2]);
     assert_string_equal(registry_sign_key(r, id)->seat->name, "administrator");
-    assert_int_equal(put_seat(r, "administrator", "QMA/npc"), 0);
-    assert_string_equal(registry_sign_key(r, id)->seat->office->name, "QMA/npc");
-    assert_int_equal(put_seat(r, "administrator", "QMA/npc"), ERR_EXISTS);
+    assert_int_equal(put_seat(r, "administrator", "QMA/npc"), ERR_REGISTRY);
+    assert_int_equal(put_office(r, "QMA/administration", "administrator"), 0);
+    assert_int_equal(put_seat(r, "administrator", "QMA/administration"), 0);
+    assert_string_equal(registry_sign_key(r, id)->seat->office->name, "QMA/administration");
+    assert_int_equal(put_seat(r, "administrator", "QMA/administration"), ERR_EXISTS);
     registry_free(r);
 }
 
