@@ -11,6 +11,7 @@ struct question { /* and what the rules say so far */
     Core__Verb verb;
     const char *stream, *type;
     bool allowed, denied;
+    const char *decided; /* by the rule of that name */
 };
 
 static bool rule_concerns(const Core__AccessRule *rule, const struct seat *seat)
@@ -68,6 +69,8 @@ static void weigh(void *arg, const Core__AccessRule *rule)
     if (q->denied)
         return;
     int says = access_rule_says(rule, q->seat, q->verb, q->stream, q->type);
+    if (says < 0 || (says > 0 && !q->allowed))
+        q->decided = rule->rule;
     q->allowed = q->allowed || says > 0;
     q->denied = says < 0;
 }
@@ -84,9 +87,16 @@ static void weigh_any(void *arg, const Core__AccessRule *rule)
 bool access_allows(const struct registry *r, const struct seat *seat, Core__Verb verb,
                    const char *stream, const char *type)
 {
+    return access_decides(r, seat, verb, stream, type, &(const char *){NULL});
+}
+
+bool access_decides(const struct registry *r, const struct seat *seat, Core__Verb verb,
+                    const char *stream, const char *type, const char **rule)
+{
     struct question q = {.seat = seat, .verb = verb, .stream = stream, .type = type};
 
     registry_each_rule(r, weigh, &q);
+    *rule = q.decided;
     return seat->standing == CORE__STANDING__STANDING_SEATED && q.allowed && !q.denied;
 }
 

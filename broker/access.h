@@ -17,6 +17,10 @@ int access_rule_says(const Core__AccessRule *rule, const struct seat *seat, Core
 bool access_allows(const struct registry *r, const struct seat *seat, Core__Verb verb,
                    const char *stream, const char *type);
 
+/* The same; `rule` becomes the identifier of the rule that decided, or NULL: none concerns it. */
+bool access_decides(const struct registry *r, const struct seat *seat, Core__Verb verb,
+                    const char *stream, const char *type, const char **rule);
+
 /* May there be anything at all to read for the seat under this stream pattern?  For refusing a
  * reading that can never deliver. */
 bool access_may_read(const struct registry *r, const struct seat *seat, const char *stream_pattern);

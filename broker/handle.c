@@ -114,6 +114,8 @@ static const struct frame_row {
     {CORE__FRAME__BODY_PUT_PART, handle_put_part},
     {CORE__FRAME__BODY_GET_PART, handle_get_part},
     {CORE__FRAME__BODY_GET_STATUS, handle_get_status},
+    {CORE__FRAME__BODY_GET_ACCESS, handle_get_access},
+    {CORE__FRAME__BODY_GET_REGISTRY, handle_get_registry},
 };
 
 void handle_frame(const struct call *c)

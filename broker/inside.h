@@ -96,3 +96,5 @@ void handle_put_part(const struct call *c);
 void handle_get_part(const struct call *c);
 void handle_get_proof(const struct call *c);
 void handle_get_status(const struct call *c);
+void handle_get_access(const struct call *c);
+void handle_get_registry(const struct call *c);

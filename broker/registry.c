@@ -351,7 +351,7 @@ struct registry *registry_new(void)
 
 static void office_free(struct office_held *held)
 {
-    registry_roles_free(&held->office);
+    registry_terms_free(&held->office);
     mem_free((void *)(uintptr_t)held->office.party);
     mem_free((void *)(uintptr_t)held->name);
     mem_free(held);

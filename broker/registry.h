@@ -7,7 +7,9 @@
  */
 #pragma once
 
+#include "chancery/core/v1/frames.pb-c.h"
 #include "chancery/core/v1/registry.pb-c.h"
+#include "lib/mem.h"
 #include "lib/sign.h"
 #include "lib/slice.h"
 
@@ -17,6 +19,7 @@ static const char ROLE_ADMINISTRATOR[] = "administrator";
 
 struct office {
     const char *party, *name; /* name: "QMA/npc" */
+    const char *title;        /* its name for people */
     const char *const *roles; /* n_roles */
     size_t n_roles;
     int clearance;       /* Label */
@@ -101,5 +104,8 @@ void registry_each_seat(const struct registry *r, void (*each)(void *arg, const 
 /* Rules in force, in order of their identifiers. */
 void registry_each_rule(const struct registry *r,
                         void (*each)(void *arg, const Core__AccessRule *rule), void *arg);
+/* All of it, as GetRegistry is answered: lists from the arena, entries the registry's.  False: past
+ * the arena's cap. */
+bool registry_tell(const struct registry *r, struct arena *arena, Core__Registry *out);
 const struct clock_acts *registry_clock(const struct registry *r);
 uint64_t registry_version(const struct registry *r); /* position last folded */

@@ -130,6 +130,6 @@ void registry_pending_drop(struct registry *r, uint64_t position);
 /* What the act at hand would mean if the quorum had signed it: 0, or the refusal. */
 int registry_check_pending(const struct act *a, const struct pending *p);
 void registry_fold_pending(struct registry *r, const struct folded *f, const struct pending *p);
-void registry_roles_free(struct office *office);
+void registry_terms_free(struct office *office);
 void registry_rule_free(struct rule *rule);             /* NULL is fine */
 void registry_lowering_free(struct lowering *lowering); /* NULL is fine */

@@ -203,17 +203,19 @@ static void give_terms(struct office *office, const struct terms *t)
 
     for (size_t i = 0; i < t->n_roles; i++)
         roles[i] = mem_str(t->roles[i]);
+    office->title = mem_str(t->name);
     office->roles = roles;
     office->n_roles = t->n_roles;
     office->clearance = t->clearance ? t->clearance : CORE__LABEL__LABEL_GREEN;
     office->seats_most = t->seats_most;
 }
 
-void registry_roles_free(struct office *office)
+void registry_terms_free(struct office *office)
 {
     for (size_t i = 0; i < office->n_roles; i++)
         free((void *)(uintptr_t)office->roles[i]);
     free((void *)(uintptr_t)office->roles);
+    free((void *)(uintptr_t)office->title);
 }
 
 static struct terms terms_added(const Core__OfficeAdded *m)
@@ -287,7 +289,7 @@ static void fold_office_changed(struct registry *r, const struct folded *f, cons
     const struct terms terms = terms_changed(m);
 
     (void)f;
-    registry_roles_free(&held->office);
+    registry_terms_free(&held->office);
     give_terms(&held->office, &terms);
 }
 

@@ -221,6 +221,26 @@ int chancery_status(struct chancery *c,
                                  size_t size),
                     void *arg);
 
+/* Registry of frames.proto, packed: of whoever may read the registry. */
+int chancery_registry(struct chancery *c,
+                      void (*done)(void *arg, int err, const char *text, const void *registry,
+                                   size_t size),
+                      void *arg);
+
+struct chancery_access { /* may the seat do this? */
+    const char *seat;
+    int verb;                  /* Verb */
+    const char *stream, *type; /* of ASK and OFFER: the service, and the question's type */
+    int label;                 /* Label; 0 = whatever the event's */
+};
+
+/* Asks the broker, of whoever may read the registry.  `done` comes once: err 0 with the answer, the
+ * identifier of the rule that decided ("" = none) and a sentence; else a negative err, and why. */
+int chancery_may(struct chancery *c, const struct chancery_access *question,
+                 void (*done)(void *arg, int err, bool allowed, const char *rule,
+                              const char *reason),
+                 void *arg);
+
 /* ---- receipts ---- */
 
 struct chancery_receipt { /* valid during the call */

@@ -307,21 +307,28 @@ int chancery_head(struct chancery *c,
     return 0;
 }
 
-struct ask_status {
+struct ask_packed { /* the answer is handed on packed */
     struct request request;
-    void (*done)(void *arg, int err, const char *text, const void *status, size_t size);
+    Core__Frame__BodyCase body;
+    void (*done)(void *arg, int err, const char *text, const void *answer, size_t size);
     void *arg;
 };
 
-static void on_status(struct chancery *c, struct request *q, const Core__Frame *answer, int err,
+static const ProtobufCMessage *body_of(const Core__Frame *answer)
+{
+    return answer->body_case == CORE__FRAME__BODY_STATUS ? &answer->status->base
+                                                         : &answer->registry->base;
+}
+
+static void on_packed(struct chancery *c, struct request *q, const Core__Frame *answer, int err,
                       const Core__Refused *refused)
 {
-    struct ask_status *ask = (struct ask_status *)q;
+    struct ask_packed *ask = (struct ask_packed *)q;
 
-    if (!c->closing && answer && answer->body_case == CORE__FRAME__BODY_STATUS) {
+    if (!c->closing && answer && answer->body_case == ask->body) {
+        const ProtobufCMessage *body = body_of(answer);
         struct buf packed = {0};
-        size_t size = core__status__get_packed_size(answer->status);
-        core__status__pack(answer->status, buf_grow(&packed, size));
+        protobuf_c_message_pack(body, buf_grow(&packed, protobuf_c_message_get_packed_size(body)));
         ask->done(ask->arg, 0, "", packed.data, packed.size);
         buf_free(&packed);
     } else if (!c->closing) {
@@ -329,6 +336,20 @@ static void on_status(struct chancery *c, struct request *q, const Core__Frame *
         ask->done(ask->arg, err, refused ? refused->text : err_text(err), NULL, 0);
     }
     request_free(q);
+}
+
+static struct ask_packed *ask_packed_new(Core__Frame__BodyCase body,
+                                         void (*done)(void *arg, int err, const char *text,
+                                                      const void *answer, size_t size),
+                                         void *arg)
+{
+    struct ask_packed *ask = mem_new(sizeof *ask);
+
+    ask->request.done = on_packed;
+    ask->body = body;
+    ask->done = done;
+    ask->arg = arg;
+    return ask;
 }
 
 int chancery_status(struct chancery *c,
@@ -341,12 +362,70 @@ int chancery_status(struct chancery *c,
 
     if (c->closing)
         return ERR_CANCELLED;
-    struct ask_status *ask = mem_new(sizeof *ask);
-    ask->request.done = on_status;
-    ask->done = done;
-    ask->arg = arg;
     frame.body_case = CORE__FRAME__BODY_GET_STATUS;
     frame.get_status = &body;
+    request_start(c, &ask_packed_new(CORE__FRAME__BODY_STATUS, done, arg)->request, &frame);
+    return 0;
+}
+
+int chancery_registry(struct chancery *c,
+                      void (*done)(void *arg, int err, const char *text, const void *registry,
+                                   size_t size),
+                      void *arg)
+{
+    Core__Frame frame = CORE__FRAME__INIT;
+    Core__GetRegistry body = CORE__GET_REGISTRY__INIT;
+
+    if (c->closing)
+        return ERR_CANCELLED;
+    frame.body_case = CORE__FRAME__BODY_GET_REGISTRY;
+    frame.get_registry = &body;
+    request_start(c, &ask_packed_new(CORE__FRAME__BODY_REGISTRY, done, arg)->request, &frame);
+    return 0;
+}
+
+struct ask_access {
+    struct request request;
+    void (*done)(void *arg, int err, bool allowed, const char *rule, const char *reason);
+    void *arg;
+};
+
+static void on_access(struct chancery *c, struct request *q, const Core__Frame *answer, int err,
+                      const Core__Refused *refused)
+{
+    struct ask_access *ask = (struct ask_access *)q;
+
+    if (!c->closing && answer && answer->body_case == CORE__FRAME__BODY_ACCESS) {
+        const Core__Access *a = answer->access;
+        ask->done(ask->arg, 0, a->allowed, a->rule, a->reason);
+    } else if (!c->closing) {
+        err = err ? err : ERR_MALFORMED;
+        ask->done(ask->arg, err, false, "", refused ? refused->text : err_text(err));
+    }
+    request_free(q);
+}
+
+int chancery_may(struct chancery *c, const struct chancery_access *question,
+                 void (*done)(void *arg, int err, bool allowed, const char *rule,
+                              const char *reason),
+                 void *arg)
+{
+    Core__Frame frame = CORE__FRAME__INIT;
+    Core__GetAccess body = CORE__GET_ACCESS__INIT;
+
+    if (c->closing)
+        return ERR_CANCELLED;
+    struct ask_access *ask = mem_new(sizeof *ask);
+    ask->request.done = on_access;
+    ask->done = done;
+    ask->arg = arg;
+    body.seat = question->seat;
+    body.verb = (Core__Verb)question->verb;
+    body.stream = question->stream;
+    body.type = question->type ? question->type : "";
+    body.label = (Core__Label)question->label;
+    frame.body_case = CORE__FRAME__BODY_GET_ACCESS;
+    frame.get_access = &body;
     request_start(c, &ask->request, &frame);
     return 0;
 }

@@ -117,8 +117,7 @@ bool pattern_match(const char *pattern, const char *s)
     return pattern[n - 1] == '*' ? strncmp(pattern, s, n - 1) == 0 : strcmp(pattern, s) == 0;
 }
 
-/* identifier "@" number, the number from 1 without leading zeros */
-static bool group_valid(const char *s)
+bool group_valid(const char *s)
 {
     size_t n = run(s, IDENTIFIER_CHARS, NAME_MOST);
 

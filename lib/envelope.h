@@ -26,6 +26,8 @@ static const uint64_t PART_MOST = (uint64_t)1 << 30;
 bool identifier_valid(const char *s);
 /* identifier "/" identifier */
 bool office_valid(const char *s);
+/* identifier "@" version, the version from 1 without leading zeros */
+bool group_valid(const char *s);
 /* [a-z0-9.-]{1,64} */
 bool stream_valid(const char *s);
 /* [A-Za-z0-9._]{1,128} */

@@ -22,8 +22,7 @@
     X(ERR_EXISTS, "exists", "it exists already")                                                 \
     X(ERR_DENIED, "access.denied", "no access rule allows this")                                 \
     X(ERR_HANDLING, "handling.denied", "the handling label does not name this seat")             \
-    X(ERR_LOWERED, "handling.lowered",                                                           \
-      "less restricted than what it answers or refers to")                                       \
+    X(ERR_LOWERED, "handling.lowered", "less restricted than what it answers or refers to")      \
     X(ERR_SIGNATURE, "signature.invalid", "the signature does not fit the envelope and key")     \
     X(ERR_KEY_UNKNOWN, "key.unknown", "no such key is registered for this seat")                 \
     X(ERR_KEY_REVOKED, "key.revoked", "the key was revoked")                                     \

@@ -27,8 +27,7 @@ static bool set_text(struct draft *d, const char **out, const char *word, bool v
 }
 
 /* "amber+strict" is LABEL_AMBER_STRICT. */
-static bool set_enum(int *out, const ProtobufCEnumDescriptor *type, const char *prefix,
-                     const char *word, struct buf *why)
+int enum_of_word(const ProtobufCEnumDescriptor *type, const char *prefix, const char *word)
 {
     char name[64];
 
@@ -36,7 +35,13 @@ static bool set_enum(int *out, const ProtobufCEnumDescriptor *type, const char *
     for (char *c = name; *c; c++)
         *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c == '+' ? '_' : *c);
     const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value_by_name(type, name);
-    *out = value ? value->value : 0;
+    return value ? value->value : 0;
+}
+
+static bool set_enum(int *out, const ProtobufCEnumDescriptor *type, const char *prefix,
+                     const char *word, struct buf *why)
+{
+    *out = enum_of_word(type, prefix, word);
     if (*out == 0)
         buf_printf(why, "no such %s: %s", type->short_name, word);
     return *out != 0;
@@ -153,24 +158,33 @@ static bool set_references(struct draft *d, const char *list, struct buf *why)
     return d->event.references != NULL;
 }
 
-/* "seat:" before a seat's name, a '/' in an office's, nothing in a party's. */
+/* "seat:" before a seat's name, a '/' in an office's, a '@' in a group's, nothing in a party's. */
+int recipient_kind(const char **name)
+{
+    static const char seat[] = "seat:";
+
+    if (strncmp(*name, seat, sizeof seat - 1) == 0) {
+        *name += sizeof seat - 1;
+        return identifier_valid(*name) ? CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT : 0;
+    }
+    if (strchr(*name, '/'))
+        return office_valid(*name) ? CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE : 0;
+    if (strchr(*name, '@'))
+        return group_valid(*name) ? CORE__RECIPIENT_KIND__RECIPIENT_KIND_GROUP : 0;
+    return identifier_valid(*name) ? CORE__RECIPIENT_KIND__RECIPIENT_KIND_PARTY : 0;
+}
+
 static bool take_recipient(struct draft *d, void *out, const char *word, size_t size,
                            struct buf *why)
 {
-    static const char seat[] = "seat:";
-    const size_t prefix = sizeof seat - 1;
     struct chancery_recipient *r = out;
-    bool is_seat = size > prefix && strncmp(word, seat, prefix) == 0;
-    const char *name = is_seat ? keep(d, word + prefix, size - prefix) : keep(d, word, size);
-    bool is_office = !is_seat && name && strchr(name, '/');
 
-    r->name = name;
-    r->kind = is_seat     ? CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT
-              : is_office ? CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE
-                          : CORE__RECIPIENT_KIND__RECIPIENT_KIND_PARTY;
-    if (name && (is_office ? office_valid(name) : identifier_valid(name)))
+    r->name = keep(d, word, size);
+    r->kind = r->name ? recipient_kind(&r->name) : 0;
+    if (r->kind)
         return true;
-    buf_printf(why, "not a recipient, PARTY, PARTY/OFFICE or seat:SEAT: %.*s", (int)size, word);
+    buf_printf(why, "not a recipient, PARTY, PARTY/OFFICE, GROUP@VERSION or seat:SEAT: %.*s",
+               (int)size, word);
     return false;
 }
 

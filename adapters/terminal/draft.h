@@ -27,6 +27,12 @@ struct draft_field {
 };
 extern const struct draft_field draft_fields[]; /* ended by a row without name */
 
+/* The value of an enum by the word that people use, "amber+strict" for PREFIX "LABEL_"; 0 = none.
+ */
+int enum_of_word(const ProtobufCEnumDescriptor *type, const char *prefix, const char *word);
+/* RecipientKind of PARTY, PARTY/OFFICE, GROUP@VERSION or seat:SEAT, whose name goes behind the
+ * "seat:"; 0 = none of these. */
+int recipient_kind(const char **name);
 /* What is missing or does not fit together: false with the reason. */
 bool draft_check(const struct draft *d, struct buf *why);
 /* The payload's bytes from its JSON, which stands at `pointer` in `text`; false with "LINE:COLUMN:

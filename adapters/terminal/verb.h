@@ -57,6 +57,16 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_KEY_SEAT,
               OPT_KEY_OFFICE,
               OPT_KEY_NDJSON,
+              OPT_NAME,
+              OPT_PARTY_KIND,
+              OPT_ROLES,
+              OPT_CLEARANCE,
+              OPT_SEATS_MOST,
+              OPT_SINCE,
+              OPT_TILL,
+              OPT_RULE_TYPE,
+              OPT_RULE_LABEL,
+              OPT_YES,
               OPT_FORMAT,
               OPT_VERBOSE,
               OPT_ONCE,
@@ -76,7 +86,7 @@ struct option_row {
 };
 extern const struct option_row option_rows[OPTIONS];
 
-enum { ARGUMENTS_MOST = 2 };
+enum { ARGUMENTS_MOST = 4 };
 
 struct call { /* a verb with what it was given; lent */
     const struct verb *verb;

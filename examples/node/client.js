@@ -196,6 +196,11 @@ class Client {
       if (kind === "SeatAdmitted") offices.set(body.seat, body.office);
       else if (kind === "KeyAdded" && body.kind === 2) add(body.seat, body.publicKey, record.position);
       else if (kind === "KeyRevoked") keys.delete(body.keyId.toString("hex"));
+      else if (kind === "KeyRotated" && keys.delete(body.keyId.toString("hex"))) {
+        add(body.seat, body.publicKey, record.position);
+      } else if (kind === "SeatStanding" && body.standing === 3) {
+        for (const [id, key] of keys) if (key.seat === body.seat) keys.delete(id);
+      }
     }
     return { keys, offices };
   }

@@ -182,6 +182,11 @@ class Client:
                 keys[sha256(body.public_key)[:8]] = (body.seat, body.public_key, record.position)
             elif kind == "KeyRevoked":
                 keys.pop(body.key_id, None)
+            elif kind == "KeyRotated" and body.key_id in keys:
+                keys.pop(body.key_id)
+                keys[sha256(body.public_key)[:8]] = (body.seat, body.public_key, record.position)
+            elif kind == "SeatStanding" and body.standing == registry_pb2.STANDING_REVOKED:
+                keys = {k: v for k, v in keys.items() if v[0] != body.seat}
         return keys, offices
 
     @staticmethod

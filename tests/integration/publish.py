@@ -37,17 +37,18 @@ def line(reason, **members):
 def an_event_says_what_the_options_say():
     i = started()
     first = published(i, payload='{"list": "un", "reason": "\u0639"}')
-    position = published(i, "--kind", "update", "--references", f"1,{first}", "--in-reply-to", "2",
+    other = published(i, "--label", "clear")
+    position = published(i, "--kind", "update", "--references", f"{first},{other}", "--in-reply-to", str(other),
                          "--case", "case-1", "--expires", "2030-01-02T03:04:05+01:00", "--label", "clear")
     [event] = i.json("event", "show", str(position))
     e = event["envelope"]
     assert (e["kind"], e["mode"], e["caseId"]) == ("KIND_UPDATE", "MODE_EXERCISE", "case-1"), e
-    assert [r["position"] for r in e["references"]] == ["1", str(first)]
-    assert (e["inReplyTo"], e["handling"]) == ({"position": "2"}, {"label": "LABEL_CLEAR"}), e
+    assert [r["position"] for r in e["references"]] == [str(first), str(other)]
+    assert (e["inReplyTo"], e["handling"]) == ({"position": str(other)}, {"label": "LABEL_CLEAR"}), e
     assert e["expires"] == "1893549845000000"
     shown = i.check("event", "show", str(position), env={"TZ": "Asia/Tashkent"})
     for text in ("kind            update, exercise", "label           clear", "case            case-1",
-                 f"references      1\n                {first}", "in reply to     2",
+                 f"references      {first}\n                {other}", f"in reply to     {other}",
                  "expires         2030-01-02 02:04:05 UTC (2030-01-02 07:04:05 +0500)",
                  "by              QMA/secretariat amina"):
         assert text in shown, (text, shown)

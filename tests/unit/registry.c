@@ -397,6 +397,414 @@ static void the_last_clock_accepted_is_known(void **unused)
     registry_free(r);
 }
 
+/* ---- who signs what ---- */
+
+static int by(const char *seat, struct registry *r, const ProtobufCMessage *message)
+{
+    signer = seat;
+    int rc = put(r, message);
+    signer = "administrator";
+    return rc;
+}
+
+static int put_standing(const char *seat, struct registry *r, const char *whose,
+                        Core__Standing standing)
+{
+    Core__SeatStanding m = CORE__SEAT_STANDING__INIT;
+
+    m.seat = whose;
+    m.standing = standing;
+    return by(seat, r, &m.base);
+}
+
+static int put_office_of(struct registry *r, const char *office, Core__Label clearance,
+                         uint32_t seats_most)
+{
+    Core__OfficeChanged m = CORE__OFFICE_CHANGED__INIT;
+
+    m.office = office;
+    m.clearance = clearance;
+    m.seats_most = seats_most;
+    return put(r, &m.base);
+}
+
+static int admit_by(const char *seat, struct registry *r, const char *whom, const char *office)
+{
+    Core__SeatAdmitted m = CORE__SEAT_ADMITTED__INIT;
+
+    m.seat = whom;
+    m.office = office;
+    m.kind = CORE__SEAT_KIND__SEAT_KIND_PERSON;
+    return by(seat, r, &m.base);
+}
+
+static int key_by(const char *seat, struct registry *r, const char *whose, uint8_t *key)
+{
+    Core__KeyAdded m = CORE__KEY_ADDED__INIT;
+
+    m.seat = whose;
+    m.kind = CORE__KEY_KIND__KEY_KIND_ED25519;
+    m.public_key = (ProtobufCBinaryData){KEY_SIZE, key};
+    return by(seat, r, &m.base);
+}
+
+static void administrators_sign_and_an_office_fills_the_seats_it_was_given(void **unused)
+{
+    struct registry *r = founded();
+
+    (void)unused;
+    assert_int_equal(admit_by("amina", r, "bo", "QMA/npc"), ERR_DENIED);
+    assert_int_equal(admit_by("nobody", r, "bo", "QMA/npc"), ERR_DENIED);
+    assert_int_equal(put_office_of(r, "QMA/npc", CORE__LABEL__LABEL_AMBER, 2), 0);
+    assert_int_equal(admit_by("amina", r, "bo", "QMA/npc"), 0);
+    assert_int_equal(admit_by("amina", r, "cy", "QMA/npc"), ERR_BOUNDS);
+    assert_int_equal(put_office(r, "QMA/mission", NULL), 0);
+    assert_int_equal(admit_by("amina", r, "cy", "QMA/mission"), ERR_DENIED);
+    /* the first key of whom it admitted, and none behind that: it could speak for a colleague */
+    assert_int_equal(key_by("amina", r, "bo", keys[3]), 0);
+    assert_int_equal(key_by("amina", r, "bo", keys[4]), ERR_DENIED);
+    assert_int_equal(key_by("bo", r, "bo", keys[4]), 0);
+    assert_int_equal(put_standing("amina", r, "bo", CORE__STANDING__STANDING_LEFT), 0);
+    assert_int_equal(put_standing("amina", r, "bo", CORE__STANDING__STANDING_SEATED), ERR_DENIED);
+    assert_int_equal(admit_by("amina", r, "cy", "QMA/npc"), 0); /* there is room again */
+    assert_int_equal(put_party(r, "QMB"), 0);
+    signer = "amina";
+    assert_int_equal(put_party(r, "QMC"), ERR_DENIED);
+    signer = "administrator";
+    registry_free(r);
+}
+
+static void a_seat_stands_revoked_for_good_and_its_keys_with_it(void **unused)
+{
+    struct registry *r = founded();
+    uint8_t id[KEY_ID_SIZE];
+
+    (void)unused;
+    assert_int_equal(key_by("administrator", r, "amina", keys[3]), 0);
+    key_id(id, keys[3]);
+    assert_int_equal(put_standing("amina", r, "amina", CORE__STANDING__STANDING_LEFT), 0);
+    assert_int_equal(registry_sign_key(r, id)->revoked, 0);
+    assert_int_equal(put_standing("amina", r, "amina", CORE__STANDING__STANDING_REVOKED),
+                     ERR_DENIED); /* who left signs nothing */
+    const char *admin = "administrator";
+    assert_int_equal(put_standing(admin, r, "amina", CORE__STANDING__STANDING_SEATED), 0);
+    assert_int_equal(put_standing(admin, r, "amina", CORE__STANDING__STANDING_SEATED), ERR_EXISTS);
+    assert_int_equal(put_standing(admin, r, "amina", CORE__STANDING__STANDING_REVOKED), 0);
+    assert_int_equal(registry_sign_key(r, id)->revoked, registry_version(r));
+    assert_int_equal(registry_seat(r, "amina")->ended, registry_version(r));
+    assert_int_equal(put_standing(admin, r, "amina", CORE__STANDING__STANDING_SEATED),
+                     ERR_REGISTRY);
+    assert_int_equal(key_by(admin, r, "amina", keys[4]), ERR_REGISTRY);
+    registry_free(r);
+}
+
+static int rotate_by(const char *seat, struct registry *r, const char *whose, uint8_t *old,
+                     uint8_t *next)
+{
+    Core__KeyRotated m = CORE__KEY_ROTATED__INIT;
+    uint8_t id[KEY_ID_SIZE];
+
+    key_id(id, old);
+    m.seat = whose;
+    m.key_id = (ProtobufCBinaryData){KEY_ID_SIZE, id};
+    m.public_key = (ProtobufCBinaryData){KEY_SIZE, next};
+    return by(seat, r, &m.base);
+}
+
+static void a_seat_puts_one_key_of_its_own_in_place_of_another(void **unused)
+{
+    struct registry *r = founded();
+    uint8_t old[KEY_ID_SIZE], next[KEY_ID_SIZE];
+
+    (void)unused;
+    assert_int_equal(put_seat(r, "bo", "QMA/npc"), 0);
+    assert_int_equal(key_by("administrator", r, "amina", keys[3]), 0);
+    assert_int_equal(rotate_by("bo", r, "amina", keys[3], keys[4]), ERR_DENIED);
+    assert_int_equal(rotate_by("amina", r, "amina", keys[3], keys[4]), 0);
+    key_id(old, keys[3]);
+    key_id(next, keys[4]);
+    assert_int_equal(registry_sign_key(r, old)->revoked, registry_version(r));
+    assert_int_equal(registry_sign_key(r, next)->revoked, 0);
+    assert_string_equal(registry_sign_key(r, next)->seat->name, "amina");
+    assert_int_equal(rotate_by("amina", r, "amina", keys[3], keys[5]), ERR_EXISTS);
+    assert_int_equal(rotate_by("amina", r, "amina", keys[4], keys[3]), ERR_EXISTS);
+    assert_int_equal(rotate_by("administrator", r, "amina", keys[4], keys[5]), 0);
+    registry_free(r);
+}
+
+/* ---- groups and deputies ---- */
+
+static Core__Recipient recipient_of(Core__RecipientKind kind, const char *name)
+{
+    Core__Recipient m = CORE__RECIPIENT__INIT;
+
+    m.kind = kind;
+    m.name = name;
+    return m;
+}
+
+#define GROUP CORE__RECIPIENT_KIND__RECIPIENT_KIND_GROUP
+#define PARTY CORE__RECIPIENT_KIND__RECIPIENT_KIND_PARTY
+#define OFFICE CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE
+
+static int put_group(struct registry *r, uint32_t version, Core__Recipient *member)
+{
+    Core__GroupSet m = CORE__GROUP_SET__INIT;
+
+    m.group = "panel";
+    m.version = version;
+    m.n_members = member ? 1 : 0;
+    m.members = &member;
+    return put(r, &m.base);
+}
+
+static void a_version_of_a_group_means_the_same_for_good(void **unused)
+{
+    struct registry *r = founded();
+    const struct seat *amina = registry_seat(r, "amina");
+    Core__Recipient npc = recipient_of(OFFICE, "QMA/npc"), none = recipient_of(PARTY, "QMB"),
+                    nested = recipient_of(GROUP, "panel@1");
+    Core__Recipient first = recipient_of(GROUP, "panel@1"), second = recipient_of(GROUP, "panel@2"),
+                    bare = recipient_of(GROUP, "panel");
+
+    (void)unused;
+    assert_int_equal(put_group(r, 2, &npc), ERR_REGISTRY);
+    assert_int_equal(put_group(r, 1, &none), ERR_NOT_FOUND);
+    assert_int_equal(put_group(r, 1, &npc), 0);
+    assert_int_equal(put_group(r, 2, &nested), ERR_NOT_FOUND); /* groups hold no groups */
+    assert_int_equal(put_group(r, 2, NULL), 0);
+    assert_true(registry_knows(r, &first) && registry_knows(r, &second));
+    assert_false(registry_knows(r, &bare));
+    assert_true(access_names(r, &first, amina));
+    assert_false(access_names(r, &second, amina));
+    assert_false(access_names(r, &bare, amina));
+    registry_free(r);
+}
+
+static void a_deputy_is_one_from_its_first_moment_until_before_its_last(void **unused)
+{
+    struct registry *r = founded();
+    Core__DeputyNamed m = CORE__DEPUTY_NAMED__INIT;
+
+    (void)unused;
+    assert_int_equal(put_office(r, "QMA/mission", NULL), 0);
+    const struct office *npc = registry_office(r, "QMA/npc"),
+                        *mission = registry_office(r, "QMA/mission");
+    m.office = "QMA/mission";
+    m.deputy = "QMA/npc";
+    assert_int_equal(put(r, &m.base), ERR_FIELD);
+    m.from = 100;
+    m.until = 200;
+    assert_int_equal(by("amina", r, &m.base), ERR_DENIED); /* the deputy does not name itself */
+    assert_int_equal(put(r, &m.base), 0);
+    assert_false(registry_deputises(r, npc, mission, 99));
+    assert_true(registry_deputises(r, npc, mission, 100));
+    assert_true(registry_deputises(r, npc, mission, 199));
+    assert_false(registry_deputises(r, npc, mission, 200));
+    assert_false(registry_deputises(r, mission, npc, 150));
+    m.withdrawn = true;
+    assert_int_equal(put(r, &m.base), 0);
+    assert_false(registry_deputises(r, npc, mission, 150));
+    m = (Core__DeputyNamed)CORE__DEPUTY_NAMED__INIT;
+    m.office = "QMA/npc";
+    m.deputy = "QMA/mission";
+    m.from = 100;
+    m.until = 200;
+    assert_int_equal(by("amina", r, &m.base), 0); /* its own office */
+    m.deputy = "QMA/npc";
+    assert_int_equal(put(r, &m.base), ERR_FIELD);
+    registry_free(r);
+}
+
+/* ---- labels ---- */
+
+static void a_label_above_an_office_s_clearance_never_reaches_it(void **unused)
+{
+    struct registry *r = founded();
+    const struct seat *amina = registry_seat(r, "amina");
+    Core__Handling handling = CORE__HANDLING__INIT;
+    Core__Recipient qma = recipient_of(PARTY, "QMA"), *recipients[] = {&qma};
+
+    (void)unused;
+    handling.n_recipients = 1;
+    handling.recipients = recipients;
+    for (int cleared = CORE__LABEL__LABEL_CLEAR; cleared <= CORE__LABEL__LABEL_RED; cleared++) {
+        assert_int_equal(put_office_of(r, "QMA/npc", (Core__Label)cleared, 0), 0);
+        for (int label = CORE__LABEL__LABEL_CLEAR; label <= CORE__LABEL__LABEL_RED; label++) {
+            handling.label = (Core__Label)label;
+            assert_int_equal(access_handling(r, amina, &handling, "QMB/npc"), label <= cleared);
+        }
+    }
+    registry_free(r);
+}
+
+static void what_a_stream_takes_is_the_lowest_of_its_limits(void **unused)
+{
+    struct registry *r = founded();
+    Core__StreamLimited m = CORE__STREAM_LIMITED__INIT;
+
+    (void)unused;
+    assert_int_equal(registry_stream_most(r, "notes.in"), CORE__LABEL__LABEL_RED);
+    m.stream = "notes.*";
+    m.most = CORE__LABEL__LABEL_AMBER;
+    assert_int_equal(put(r, &m.base), 0);
+    m.stream = "*";
+    m.most = CORE__LABEL__LABEL_AMBER_STRICT;
+    assert_int_equal(put(r, &m.base), 0);
+    assert_int_equal(registry_stream_most(r, "notes.in"), CORE__LABEL__LABEL_AMBER);
+    assert_int_equal(registry_stream_most(r, "other.in"), CORE__LABEL__LABEL_AMBER_STRICT);
+    m.most = CORE__LABEL__LABEL_RED;
+    assert_int_equal(put(r, &m.base), 0);
+    assert_int_equal(registry_stream_most(r, "other.in"), CORE__LABEL__LABEL_RED);
+    registry_free(r);
+}
+
+static void an_answer_names_nobody_whom_its_source_did_not(void **unused)
+{
+    Core__Handling source = CORE__HANDLING__INIT, reply = CORE__HANDLING__INIT;
+    Core__Recipient qma = recipient_of(PARTY, "QMA"), other = recipient_of(PARTY, "QMB"),
+                    origin = recipient_of(OFFICE, "QMC/npc"), *named[] = {&qma},
+                    *answered[] = {&origin};
+
+    (void)unused;
+    source.label = reply.label = CORE__LABEL__LABEL_AMBER;
+    source.n_recipients = reply.n_recipients = 1;
+    source.recipients = named;
+    reply.recipients = answered;
+    assert_true(access_as_restricted(&reply, &source, "QMC/npc")); /* back to whom it came from */
+    answered[0] = &qma;
+    assert_true(access_as_restricted(&reply, &source, "QMC/npc"));
+    answered[0] = &other;
+    assert_false(access_as_restricted(&reply, &source, "QMC/npc"));
+    source.n_release_to = 1;
+    source.release_to = answered;
+    assert_true(access_as_restricted(&reply, &source, "QMC/npc"));
+    reply.label = CORE__LABEL__LABEL_GREEN;
+    assert_false(access_as_restricted(&reply, &source, "QMC/npc"));
+    source.label = CORE__LABEL__LABEL_CLEAR;
+    assert_true(access_as_restricted(&reply, &source, "QMC/npc"));
+}
+
+/* ---- the quorum ---- */
+
+static int put_quorum(struct registry *r, uint32_t n)
+{
+    Core__QuorumSet m = CORE__QUORUM_SET__INIT;
+
+    m.administrators = n;
+    return put(r, &m.base);
+}
+
+static int confirm_by(const char *seat, struct registry *r, uint64_t position)
+{
+    Core__ActConfirmed m = CORE__ACT_CONFIRMED__INIT;
+
+    m.position = position;
+    return by(seat, r, &m.base);
+}
+
+/* Three administrators. */
+static struct registry *administered(void)
+{
+    struct registry *r = founded();
+
+    assert_int_equal(put_office(r, "QMA/administration", "administrator"), 0);
+    assert_int_equal(put_seat(r, "administrator", "QMA/administration"), 0);
+    assert_int_equal(put_seat(r, "second", "QMA/administration"), 0);
+    assert_int_equal(put_seat(r, "third", "QMA/administration"), 0);
+    return r;
+}
+
+static void what_touches_the_whole_waits_for_the_quorum(void **unused)
+{
+    struct registry *r = administered();
+    const struct seat *amina = registry_seat(r, "amina");
+
+    (void)unused;
+    assert_int_equal(put_quorum(r, 4), ERR_FIELD);
+    assert_int_equal(put_quorum(r, 0), ERR_FIELD);
+    assert_int_equal(put_quorum(r, 2), 0);
+    assert_int_equal(put_rule(r, "a", ALLOW, SEAT, "amina", READ, "*", "*"), 0);
+    uint64_t at = registry_version(r);
+    assert_false(access_allows(r, amina, READ, "notes", "x.Y"));
+    assert_int_equal(confirm_by("administrator", r, at), ERR_EXISTS); /* signed once already */
+    assert_int_equal(confirm_by("amina", r, at), ERR_DENIED);
+    assert_int_equal(confirm_by("second", r, at + 1), ERR_NOT_FOUND);
+    assert_int_equal(confirm_by("second", r, at), 0);
+    assert_true(access_allows(r, amina, READ, "notes", "x.Y"));
+    assert_int_equal(confirm_by("third", r, at), ERR_NOT_FOUND);
+    /* a seat of no administrator's is one administrator's matter; of an administrator's it is not
+     */
+    assert_int_equal(put_seat(r, "bo", "QMA/npc"), 0);
+    assert_int_equal(registry_seat(r, "bo")->standing, CORE__STANDING__STANDING_SEATED);
+    assert_int_equal(put_seat(r, "fourth", "QMA/administration"), 0);
+    assert_null(registry_seat(r, "fourth"));
+    assert_int_equal(put_standing("administrator", r, "third", CORE__STANDING__STANDING_REVOKED),
+                     0);
+    assert_int_equal(registry_seat(r, "third")->standing, CORE__STANDING__STANDING_SEATED);
+    registry_free(r);
+}
+
+static void an_act_that_no_longer_fits_is_not_confirmed(void **unused)
+{
+    struct registry *r = administered();
+
+    (void)unused;
+    assert_int_equal(put_quorum(r, 2), 0);
+    assert_int_equal(put_party(r, "QMB"), 0);
+    uint64_t first = registry_version(r);
+    assert_int_equal(put_party(r, "QMB"), 0);
+    uint64_t second = registry_version(r);
+    assert_int_equal(confirm_by("second", r, first), 0);
+    assert_int_equal(confirm_by("second", r, second), ERR_EXISTS);
+    Core__ActWithdrawn m = CORE__ACT_WITHDRAWN__INIT;
+    m.position = second;
+    assert_int_equal(put(r, &m.base), 0);
+    assert_int_equal(put(r, &m.base), ERR_NOT_FOUND);
+    registry_free(r);
+}
+
+static void a_signature_counts_while_its_seat_administers(void **unused)
+{
+    struct registry *r = administered();
+
+    (void)unused;
+    assert_int_equal(put_quorum(r, 2), 0);
+    signer = "third";
+    assert_int_equal(put_party(r, "QMB"), 0);
+    signer = "administrator";
+    uint64_t at = registry_version(r);
+    assert_int_equal(put_standing("third", r, "third", CORE__STANDING__STANDING_LEFT), 0);
+    assert_int_equal(confirm_by("second", r, at), 0);
+    assert_false(registry_party(r, "QMB"));
+    assert_int_equal(confirm_by("administrator", r, at), 0);
+    assert_true(registry_party(r, "QMB"));
+    registry_free(r);
+}
+
+static void administrators_cannot_lock_themselves_out(void **unused)
+{
+    struct registry *r = administered();
+    const Core__Verb publish = CORE__VERB__VERB_PUBLISH;
+
+    (void)unused;
+    assert_int_equal(put_rule(r, "a", ALLOW, ROLE, "administrator", publish, "registry", "*"), 0);
+    assert_int_equal(put_rule(r, "b", DENY, SEAT, "second", publish, "*", "*"), 0);
+    assert_int_equal(
+        put_rule(r, "c", DENY, ROLE, "administrator", publish, "reg*", "chancery.core.v1.*"),
+        ERR_REGISTRY);
+    assert_int_equal(put_rule(r, "a", ALLOW, ROLE, "administrator", publish, "registry", "x.*"),
+                     ERR_REGISTRY);
+    Core__AccessRule gone = CORE__ACCESS_RULE__INIT;
+    gone.rule = "a";
+    gone.withdrawn = true;
+    assert_int_equal(put(r, &gone.base), ERR_REGISTRY);
+    assert_int_equal(put_quorum(r, 3), 0);
+    const char *admin = "administrator";
+    assert_int_equal(put_standing(admin, r, admin, CORE__STANDING__STANDING_LEFT), ERR_REGISTRY);
+    registry_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +821,18 @@ int main(void)
         cmocka_unit_test(amber_goes_to_the_named_and_the_originator_s_office_alone),
         cmocka_unit_test(only_the_clock_of_an_exercise_is_moved_and_only_forward),
         cmocka_unit_test(the_last_clock_accepted_is_known),
+        cmocka_unit_test(administrators_sign_and_an_office_fills_the_seats_it_was_given),
+        cmocka_unit_test(a_seat_stands_revoked_for_good_and_its_keys_with_it),
+        cmocka_unit_test(a_seat_puts_one_key_of_its_own_in_place_of_another),
+        cmocka_unit_test(a_version_of_a_group_means_the_same_for_good),
+        cmocka_unit_test(a_deputy_is_one_from_its_first_moment_until_before_its_last),
+        cmocka_unit_test(a_label_above_an_office_s_clearance_never_reaches_it),
+        cmocka_unit_test(what_a_stream_takes_is_the_lowest_of_its_limits),
+        cmocka_unit_test(an_answer_names_nobody_whom_its_source_did_not),
+        cmocka_unit_test(what_touches_the_whole_waits_for_the_quorum),
+        cmocka_unit_test(an_act_that_no_longer_fits_is_not_confirmed),
+        cmocka_unit_test(a_signature_counts_while_its_seat_administers),
+        cmocka_unit_test(administrators_cannot_lock_themselves_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

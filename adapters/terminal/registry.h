@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* registry.h - what the registry says now, as the broker tells it */
+#pragma once
+
+#include "adapters/terminal/session.h"
+#include "chancery/core/v1/frames.pb-c.h"
+
+/* Lies in the session's arena: DONE, or FAILED after an error was printed. */
+int registry_fetch(struct session *s, const Core__Registry **out);
