@@ -39,6 +39,9 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_FROM,
               OPT_UNTIL,
               OPT_LIMIT,
+              OPT_EVENT,
+              OPT_KEY,
+              OPT_SEAT_KEY,
               OPT_VERIFY,
               OPT_SUCCESSOR,
               OPT_ADMINISTRATOR,
@@ -76,7 +79,7 @@ struct option_row {
 };
 extern const struct option_row option_rows[OPTIONS];
 
-enum { ARGUMENTS_MOST = 2 };
+enum { ARGUMENTS_MOST = 3 };
 
 struct call { /* a verb with what it was given; lent */
     const struct verb *verb;
