@@ -55,7 +55,7 @@ int log_consistency(const char *dir, const char *old_file, const char *new_file)
         err = prove(&t, &before, &now, &out);
     if (err)
         status = log_tree_failed(&t, err);
-    else if (fwrite(out.data, 1, out.size, stdout) != out.size || fflush(stdout) != 0)
+    else if (fputs(buf_cstr(&out), stdout) == EOF || fflush(stdout) != 0)
         status = EXIT_FAILURE;
     log_tree_close(&t);
     buf_free(&out);
