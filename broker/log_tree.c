@@ -59,8 +59,9 @@ int log_tree_has(struct log_tree *t, const char *file, const struct checkpoint *
     int err = checkpoint_compare(t->journal, c);
 
     if (err == ERR_NOT_FOUND)
-        buf_printf(&t->why, "%s: is of %" PRIu64 " records, and %s has %" PRIu64 ": it is older",
-                   file, c->size, t->dir, journal_head(t->journal));
+        buf_printf(&t->why,
+                   "%s: is of %" PRIu64 " records, and %s has %" PRIu64 ": that log is older", file,
+                   c->size, t->dir, journal_head(t->journal));
     else if (err == ERR_FORKED)
         buf_printf(&t->why,
                    "%s: its %" PRIu64 " records are not the first of %s: one of the two is a fork; "

@@ -126,6 +126,22 @@ def an_export_that_is_extended_is_a_fresh_one():
     assert full and all(now[name] == before[name] for name in full)
 
 
+def an_export_is_taken_and_extended_while_the_broker_records():
+    i = Bare(log().dir)
+    broker, history = i.broker(), os.path.join(i.root, "history")
+    publishing, out, sizes = i.publish(70000, 1000, history), os.path.join(i.root, "out"), []
+    while publishing.poll() is None or len(sizes) < 2:
+        export(i.dir, out)
+        sizes.append(size_of(read(os.path.join(out, "checkpoint"))))
+        assert accepted(out)
+    i.stop(broker)
+    export(i.dir, out)
+    assert accepted(out) and sizes == sorted(sizes)
+    now = files(out)
+    assert size_of(now["checkpoint"]) > 70000 and "tile/1/000" in now and "tile/2/000.p/1" in now
+    i.drop()
+
+
 def an_export_that_is_killed_goes_on():
     meant, n = files(fresh()), 0
     while n <= len(meant):
@@ -133,10 +149,10 @@ def an_export_that_is_killed_goes_on():
         process = subprocess.Popen([plain("chancery"), "log", "export", log().dir, out],
                                    stdout=subprocess.DEVNULL)
         wait_for("some files are there", lambda: process.poll() is not None or
-                 (os.path.isdir(out) and len(files(out)) >= n), pause=0)
+                 sum(len(names) for _, _, names in os.walk(out)) >= n, pause=0)
         process.kill()
         process.wait()
-        if "checkpoint" in os.listdir(out):
+        if os.path.exists(os.path.join(out, "checkpoint")):
             assert accepted(out)
         export(log().dir, out)
         assert accepted(out)
@@ -289,7 +305,7 @@ def what_the_log_never_was_is_not_proved():
     forged = notes[0].replace(b"\n%d\n" % size, b"\n%d\n" % (size + 1))
     for old, new, word in ((notes[-1], notes[0], "name the older one first"),
                            (notes[0], forks[0], "log.forked"), (forks[0], notes[-1], "log.forked"),
-                           (notes[0], forks[-1], "it is older"), (other, notes[0], "another log's, or forged"),
+                           (notes[0], forks[-1], "that log is older"), (other, notes[0], "another log's, or forged"),
                            (forged, notes[-1], "not signed with the key"), (b"", notes[-1], "no checkpoint")):
         done, _, _ = consistency(old, new)
         assert done.returncode == 1 and word in done.stderr and done.stdout == "", done
@@ -369,7 +385,7 @@ def a_flipped_event_or_proof_is_refused():
 
 if __name__ == "__main__":
     run([an_export_is_accepted_by_the_judge_and_by_us, an_export_that_is_extended_is_a_fresh_one,
-         an_export_that_is_killed_goes_on, what_is_no_older_export_of_the_log_is_refused,
+         an_export_is_taken_and_extended_while_the_broker_records, an_export_that_is_killed_goes_on, what_is_no_older_export_of_the_log_is_refused,
          whatever_is_tampered_with_is_refused_by_both,
          an_older_checkpoint_whose_tiles_are_there_is_an_older_export,
          a_checkpoint_extends_the_ones_before, what_the_log_never_was_is_not_proved,
