@@ -2,7 +2,8 @@
 /* log_export.h - `chancery log export DIR OUT`: the log's tree as files for everybody
  *
  * OUT becomes a tiled log (c2sp.org/tlog-tiles): `checkpoint`, `tile/L/N`, `tile/entries/N`.  An
- * entry is what the tree has for a record (lib/tree.h): hashes, and nothing of what was said.
+ * entry is what the tree has for a record (lib/tree.h): a hash, a time, and nothing of what was
+ * said.
  *
  * OUT is new, or an older export of the same log, which is then extended.  A file is written aside,
  * synced and renamed, the checkpoint last: whatever ends the writing, OUT is a whole export, the

@@ -5,6 +5,7 @@
  * that a log shows everybody the same tree can only be seen by comparing.
  */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/show.h"
@@ -105,8 +106,13 @@ static int files_given(struct evidence *e)
     return DONE;
 }
 
+/* The file may be anybody's: one that is larger than a record can be is not read. */
 static int read_file(const char *file, struct buf *text)
 {
+    struct stat st;
+
+    if (stat(file, &st) == 0 && st.st_size > FRAME_MOST)
+        return wrong(file, ERR_BOUNDS);
     if (file_read(file, text) == 0)
         return DONE;
     complain("%s: %s", file, strerror(errno));

@@ -482,8 +482,8 @@ const struct verb verbs[] = {
         .most = 2,
         .help = "the log's tree as files for everybody (c2sp.org/tlog-tiles)",
         .more = "Beside a running broker too. OUT is a new directory, or an older export of the "
-                "log, which is extended. It holds hashes, and nothing of what was said: any web "
-                "server may serve it.",
+                "log, which is extended. It holds hashes and times of receipt, and nothing of what "
+                "was said: any web server may serve it.",
         .options = BIT(OPT_JSON),
         .json = AN_OBJECT,
         .fields = "log exported size root written kept",

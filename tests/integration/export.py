@@ -363,6 +363,8 @@ def another_event_or_log_is_refused():
                 ("--key", log().vkey[:-4])):
         assert chancery("event", "verify", proof, *bad).returncode == 2, bad
     assert chancery("event", "verify", event, "--key", log().vkey).returncode == 2
+    done = verify(proof, "--event", write(os.path.join(scratch(MEMORY), "large"), bytes(2 << 20)))
+    assert done.returncode == 1 and "bounds.exceeded" in done.stderr, done
 
 
 def a_flipped_event_or_proof_is_refused():
