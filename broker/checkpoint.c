@@ -278,11 +278,23 @@ int64_t checkpoint_time(const char *dir)
     return time;
 }
 
+int checkpoint_compare(struct journal *j, const struct checkpoint *c)
+{
+    struct tree tree;
+    struct hash root;
+
+    if (journal_head(j) < c->size)
+        return ERR_NOT_FOUND;
+    int err = tree_load(&tree, c->size, journal_stored_hash, j);
+    if (err)
+        return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
+    tree_root(&tree, &root);
+    return hash_equal(&root, &c->root) ? 0 : ERR_FORKED;
+}
+
 int checkpoint_check(struct journal *j, const struct checkpoint *c, struct buf *why)
 {
     uint64_t head = journal_head(j);
-    struct tree tree = {0};
-    struct hash root;
 
     if (!c && head <= journal_founded(j))
         return 0;
@@ -293,26 +305,19 @@ int checkpoint_check(struct journal *j, const struct checkpoint *c, struct buf *
                    head);
         return ERR_ROLLED_BACK;
     }
-    if (head < c->size) {
+    int err = checkpoint_compare(j, c);
+    if (err == ERR_NOT_FOUND)
         buf_printf(why,
                    "the checkpoint says %" PRIu64 " records, the log has %" PRIu64
                    ": it was rolled back; restore the newest copy of DIR/log",
                    c->size, head);
-        return ERR_ROLLED_BACK;
-    }
-    int err = tree_load(&tree, c->size, journal_stored_hash, j);
-    if (err) {
-        buf_printf(why, "the tree at %" PRIu64 " records cannot be read: %s", c->size,
-                   err_text(err));
-        return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
-    }
-    tree_root(&tree, &root);
-    if (!hash_equal(&root, &c->root)) {
+    else if (err == ERR_FORKED)
         buf_printf(why,
                    "the log's first %" PRIu64 " records are not those that the checkpoint was "
                    "made of; restore the newest copy of DIR/log",
                    c->size);
-        return ERR_ROLLED_BACK;
-    }
-    return 0;
+    else if (err)
+        buf_printf(why, "the tree at %" PRIu64 " records cannot be read: %s", c->size,
+                   err_text(err));
+    return err == ERR_NOT_FOUND || err == ERR_FORKED ? ERR_ROLLED_BACK : err;
 }

@@ -30,6 +30,9 @@ int checkpoint_read(const char *dir, const char *name, const uint8_t public_key[
                     struct checkpoint *out, struct buf *note);
 /* When the file was written: microseconds UTC by the machine's clock; 0 = there is none. */
 int64_t checkpoint_time(const char *dir);
+/* Whether the checkpoint is of this log's first records: 0, ERR_NOT_FOUND (the log has fewer),
+ * ERR_FORKED (they are others), ERR_DAMAGED or ERR_IO. */
+int checkpoint_compare(struct journal *j, const struct checkpoint *c);
 /* Compares the journal with its checkpoint: 0, or ERR_ROLLED_BACK with a sentence in `why`. A
  * missing file with more than the founding records is rolled back too. */
 int checkpoint_check(struct journal *j, const struct checkpoint *c, struct buf *why);

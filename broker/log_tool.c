@@ -6,6 +6,8 @@
  *   records DIR            packed Core__Record messages, each behind its size (u32, big-endian)
  *   ls DIR --json          a line of JSON a record
  *   proof DIR POSITION     a c2sp.org/tlog-proof file: the log has that record
+ *   consistency DIR OLD NEW  one checkpoint extends the other
+ *   export DIR OUT         the tree as files for everybody (c2sp.org/tlog-tiles)
  *   backup DIR FILE        log, parts and checkpoint in one file
  *   backup --verify FILE   unpacks it, and verifies what came out
  *   restore FILE DIR       into a directory of its own; an older copy as a successor
@@ -22,17 +24,21 @@
 #include "broker/fence.h"
 #include "broker/journal.h"
 #include "broker/log_backup.h"
+#include "broker/log_consistency.h"
+#include "broker/log_export.h"
 #include "broker/log_proof.h"
 #include "broker/log_verify.h"
+#include "broker/record.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-enum { ARENA_CAP = 4 * 1024 * 1024, READ_TURN = 1024 };
+enum { ARENA_CAP = 4 * 1024 * 1024, READ_TURN = 1024, SIZE_BYTES = 4 };
 
 struct options {
-    const char *dir, *second, *stream; /* the arguments, and --stream */
+    const char *dir, *second, *third; /* the arguments */
+    const char *stream, *event;
     struct log_restore restore;
     uint64_t from, until;
     bool json, verify;
@@ -44,7 +50,9 @@ static int usage(void)
           "       chancery-log head DIR [--json]\n"
           "       chancery-log records DIR [--from N] [--until N] [--stream PATTERN]\n"
           "       chancery-log ls DIR --json [--from N] [--until N] [--stream PATTERN]\n"
-          "       chancery-log proof DIR POSITION\n"
+          "       chancery-log proof DIR POSITION [--event FILE]\n"
+          "       chancery-log consistency DIR OLD NEW\n"
+          "       chancery-log export DIR OUT [--json]\n"
           "       chancery-log backup DIR FILE [--json]\n"
           "       chancery-log backup --verify FILE [--json]\n"
           "       chancery-log restore FILE DIR [--successor NAME --administrator KEYFILE\n"
@@ -107,26 +115,19 @@ struct writing {
 static int write_record(void *arg, const struct journal_record *record)
 {
     struct writing *w = arg;
-    Core__Record out = CORE__RECORD__INIT;
+    struct buf *out = &w->packed;
 
     if (record->position > w->options->until) {
         w->ended = true;
         return -1;
     }
-    buf_reset(&w->packed);
-    buf_add(&w->packed, record->event.data, record->event.size);
-    buf_add(&w->packed, record->payload.data, record->payload.size);
-    out.position = record->position;
-    out.received = record->received;
-    out.event = (ProtobufCBinaryData){record->event.size, w->packed.data};
-    out.payload = (ProtobufCBinaryData){record->payload.size, w->packed.data + record->event.size};
-    size_t size = core__record__get_packed_size(&out);
-    uint8_t *bytes = mem_new(4 + size);
-    for (int i = 0; i < 4; i++)
-        bytes[i] = (uint8_t)(size >> (24 - 8 * i));
-    core__record__pack(&out, bytes + 4);
-    w->failed = fwrite(bytes, 1, 4 + size, stdout) != 4 + size;
-    mem_free(bytes);
+    buf_reset(out);
+    buf_grow(out, SIZE_BYTES);
+    record_pack(out, record);
+    size_t size = out->size - SIZE_BYTES;
+    for (int i = 0; i < SIZE_BYTES; i++)
+        out->data[i] = (uint8_t)(size >> (24 - 8 * i));
+    w->failed = fwrite(out->data, 1, out->size, stdout) != out->size;
     return w->failed ? -1 : 0;
 }
 
@@ -216,7 +217,18 @@ static int proof(const struct options *o)
 {
     uint64_t position;
 
-    return number(&position, o->second) && position ? log_proof(o->dir, position) : usage();
+    return number(&position, o->second) && position ? log_proof(o->dir, position, o->event)
+                                                    : usage();
+}
+
+static int consistency(const struct options *o)
+{
+    return log_consistency(o->dir, o->second, o->third);
+}
+
+static int export(const struct options *o)
+{
+    return log_export(o->dir, o->second, o->json);
 }
 
 static int backup(const struct options *o)
@@ -249,7 +261,8 @@ static const struct {
 } verbs[] = {
     {"verify", false, 1, verify},      {"head", false, 1, head},
     {"records", false, 1, records},    {"ls", false, 1, list},
-    {"proof", false, 2, proof},        {"backup", false, 2, backup},
+    {"proof", false, 2, proof},        {"consistency", false, 3, consistency},
+    {"export", false, 2, export},      {"backup", false, 2, backup},
     {"backup", true, 1, backup_check}, {"restore", false, 2, restore},
 };
 
@@ -260,6 +273,7 @@ int main(int argc, char **argv)
         {"from", required_argument, NULL, 'f'},
         {"until", required_argument, NULL, 'u'},
         {"stream", required_argument, NULL, 's'},
+        {"event", required_argument, NULL, 'e'},
         {"verify", no_argument, NULL, 'v'},
         {"successor", required_argument, NULL, 'n'},
         {"administrator", required_argument, NULL, 'a'},
@@ -282,6 +296,8 @@ int main(int argc, char **argv)
             good = number(&o.until, optarg);
         else if (c == 's')
             o.stream = optarg;
+        else if (c == 'e')
+            o.event = optarg;
         else if (c == 'n')
             o.restore.successor = optarg;
         else if (c == 'a')
@@ -296,6 +312,7 @@ int main(int argc, char **argv)
         return usage();
     o.dir = argv[optind + 1];
     o.second = argv[optind + 2];
+    o.third = o.second ? argv[optind + 3] : NULL;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(argv[optind], verbs[i].name) == 0 && verbs[i].verify == o.verify &&
             argc - optind - 1 == verbs[i].arguments)

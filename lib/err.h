@@ -54,6 +54,8 @@
     X(ERR_FILE_MODE, "file.mode", "a secret file can be read by others; chmod 600 it")           \
     X(ERR_CONFIG, "config.invalid", "the configuration is not valid")                            \
     X(ERR_ROLLED_BACK, "log.rolled_back", "the log is older than its own checkpoint")            \
+    X(ERR_FORKED, "log.forked", "two trees of one log, neither of which extends the other")      \
+    X(ERR_PROOF, "proof.invalid", "the proof does not lead from the record to the checkpoint")   \
     X(ERR_OWNED, "log.owned", "another process owns the log")                                    \
     X(ERR_VERSION, "version.unknown", "written by another version of the format")                \
     X(ERR_STRANGER, "stranger", "the key is not registered")                                     \

@@ -67,22 +67,32 @@ int file_write_at(int fd, struct slice bytes, uint64_t offset)
     return 0;
 }
 
-int file_replace(const char *file, struct slice bytes)
+static int replace(const char *file, struct slice bytes, mode_t mode)
 {
     char *made = mem_printf("%s.new", file);
-    int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     int rc = fd >= 0 && file_write_at(fd, bytes, 0) == 0 && fsync(fd) == 0 ? 0 : ERR_IO;
 
     if (fd >= 0 && close(fd) != 0)
         rc = ERR_IO;
     if (rc == 0 && rename(made, file) != 0)
         rc = ERR_IO;
-    if (rc == 0)
-        rc = file_sync_dir_of(file);
-    else if (fd >= 0)
+    if (rc != 0 && fd >= 0)
         unlink(made);
     mem_free(made);
     return rc;
+}
+
+int file_replace(const char *file, struct slice bytes)
+{
+    int rc = replace(file, bytes, 0600);
+
+    return rc ? rc : file_sync_dir_of(file);
+}
+
+int file_publish(const char *file, struct slice bytes)
+{
+    return replace(file, bytes, 0644);
 }
 
 int file_make_dir(const char *dir)

@@ -15,6 +15,8 @@ int file_sync_dir_of(const char *file);
 int file_read(const char *file, struct buf *out);
 /* Replaces the file, or makes it, mode 0600: written beside it, synced, renamed. */
 int file_replace(const char *file, struct slice bytes);
+/* The same for everybody to read, mode 0644; the directory is not synced: file_sync_dir. */
+int file_publish(const char *file, struct slice bytes);
 /* All of it at that offset. */
 int file_write_at(int fd, struct slice bytes, uint64_t offset);
 struct mapped { /* a file as memory */

@@ -169,8 +169,7 @@ static int check_signatures(struct slice lines, struct slice text, const char *n
     return found ? 0 : ERR_SIGNATURE;
 }
 
-/* Decimal, without leading zeros, at most INT64_MAX: what every implementation can hold. */
-static bool parse_size(struct slice s, uint64_t *size)
+bool note_number(struct slice s, uint64_t *number)
 {
     uint64_t v = 0;
 
@@ -181,7 +180,7 @@ static bool parse_size(struct slice s, uint64_t *size)
             return false;
         v = v * 10 + (uint64_t)(s.data[i] - '0');
     }
-    *size = v;
+    *number = v;
     return v <= INT64_MAX;
 }
 
@@ -207,7 +206,7 @@ static bool parse_body(struct checkpoint *c, struct slice text)
     while (text.size) /* extension lines */
         if (!take_until(&text, '\n', &more) || more.size == 0)
             return false;
-    if (origin.size == 0 || origin.size >= ORIGIN_SIZE || !parse_size(size, &c->size) ||
+    if (origin.size == 0 || origin.size >= ORIGIN_SIZE || !note_number(size, &c->size) ||
         !parse_root(root, &c->root))
         return false;
     memcpy(c->origin, origin.data, origin.size);

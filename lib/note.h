@@ -18,6 +18,9 @@ struct checkpoint {
     struct hash root;
 };
 
+/* Decimal, without leading zeros, at most INT64_MAX: what every implementation can hold. */
+bool note_number(struct slice text, uint64_t *number);
+
 /* The verifier key: name+hex8(key id)+base64(0x01 || public key).  Appends, without a line end. */
 void note_vkey(struct buf *out, const char *name, const uint8_t public_key[KEY_SIZE]);
 /* 0 or ERR_MALFORMED. */

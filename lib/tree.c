@@ -25,6 +25,26 @@ void tree_log_entry(uint8_t out[LOG_ENTRY_SIZE], uint64_t position, int64_t rece
     memcpy(out + 17, event->bytes, HASH_SIZE);
 }
 
+static uint64_t big_endian_read(const uint8_t in[8])
+{
+    uint64_t v = 0;
+
+    for (int i = 0; i < 8; i++)
+        v = v << 8 | in[i];
+    return v;
+}
+
+int tree_log_entry_read(struct slice entry, uint64_t *position, int64_t *received,
+                        struct hash *event)
+{
+    if (entry.size != LOG_ENTRY_SIZE || entry.data[0] != 1)
+        return ERR_MALFORMED;
+    *position = big_endian_read(entry.data + 1);
+    *received = (int64_t)big_endian_read(entry.data + 9);
+    memcpy(event->bytes, entry.data + 17, HASH_SIZE);
+    return 0;
+}
+
 void tree_log_leaf(struct hash *out, uint64_t position, int64_t received, const struct hash *event)
 {
     uint8_t entry[LOG_ENTRY_SIZE];

@@ -18,6 +18,9 @@ enum { TREE_LEVELS = 64, LOG_ENTRY_SIZE = 49 };
  * big-endian. */
 void tree_log_entry(uint8_t out[LOG_ENTRY_SIZE], uint64_t position, int64_t received,
                     const struct hash *event);
+/* Takes it apart: 0 or ERR_MALFORMED. */
+int tree_log_entry_read(struct slice entry, uint64_t *position, int64_t *received,
+                        struct hash *event);
 /* The leaf of that entry. */
 void tree_log_leaf(struct hash *out, uint64_t position, int64_t received, const struct hash *event);
 void tree_leaf(struct hash *out, struct slice entry);

@@ -13,7 +13,7 @@ chancery_plain(chancery adapter_terminal lib_worker lib_client lib_zsock lib_not
   proto_embargo proto_sanctions proto_clock proto_alert proto_core)
 chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_notify lib_base proto_core)
 chancery_plain(chancery-init broker_log lib_base proto_core)
-chancery_plain(chancery-log broker_backup broker_log lib_base proto_core)
+chancery_plain(chancery-log broker_backup broker_proof broker_log lib_base proto_core)
 chancery_plain(chancery-embargo worker_embargo lib_worker lib_client lib_zsock lib_notify lib_base
   proto_embargo proto_sanctions proto_core)
 chancery_plain(chancery-audit worker_embargo lib_worker lib_client lib_zsock lib_notify lib_base
@@ -58,7 +58,7 @@ chancery_integration(trust 600)
 chancery_integration(verify 900)
 chancery_integration(damage 1800)
 chancery_integration(package 1800)
-foreach(name demo diff doctor lists metrics names publish receipts service usage watch)
+foreach(name demo diff doctor export lists metrics names publish receipts service usage watch)
   chancery_integration(${name} 600)
 endforeach()
 chancery_integration(examples 900)

@@ -236,6 +236,17 @@ static void show_envelope(const Core__Envelope *e)
     mem_free(mode);
 }
 
+json_t *event_json(const struct seen *seen)
+{
+    json_t *object = seen_json(seen);
+    char hash[2 * HASH_SIZE + 1];
+
+    hex_encode(hash, seen->event.envelope_hash.bytes, HASH_SIZE);
+    json_object_set_new(object, "envelopeHash", json_string(hash));
+    json_object_set_new(object, "signed", signature_json(&seen->event));
+    return object;
+}
+
 void show_event(const struct seen *seen, bool json)
 {
     const Core__SignedEvent *s = seen->event.signed_event;
@@ -244,10 +255,7 @@ void show_event(const struct seen *seen, bool json)
 
     hex_encode(hash, seen->event.envelope_hash.bytes, HASH_SIZE);
     if (json) {
-        json_t *object = seen_json(seen);
-        json_object_set_new(object, "envelopeHash", json_string(hash));
-        json_object_set_new(object, "signed", signature_json(&seen->event));
-        show_json(object);
+        show_json(event_json(seen));
     } else {
         show_line("position", "%llu", (unsigned long long)seen->position);
         show_line("received", "%s", received);

@@ -24,5 +24,7 @@ char *enum_of(const ProtobufCEnumDescriptor *type, int value);
 json_t *seen_json(const struct seen *seen);
 /* The few words of it that tell most, e.g. "add QDi.430 EMRAAN ALI"; "" when nothing does. */
 void seen_brief(struct buf *out, const struct seen *seen);
+/* The same with its envelope's hash and its signature. */
+json_t *event_json(const struct seen *seen);
 /* All of an event: envelope, payload and signature. */
 void show_event(const struct seen *seen, bool json);

@@ -15,7 +15,8 @@ import signal
 import subprocess
 import sys
 
-from instance import BUILD, SHARED, SOURCE, Instance, Skip, run, scratch, snapshot, tool, wait_for
+from instance import BUILD, SOURCE, Instance, Skip, run, scratch, snapshot, tool, wait_for
+from judge import built, judge
 from readme import block, shows
 
 EXAMPLES = os.path.join(SOURCE, "examples")
@@ -344,14 +345,8 @@ def a_key_that_is_not_registered_hears_nothing():
 # ---- judged from outside ----
 
 def the_exported_proof_is_what_other_tools_accept():
-    source = os.path.join(SHARED, "tools", "tlogcheck", "tlogcheck.go")
-    library = "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go"
-    if not os.path.exists(source) or not os.path.exists(library) or not shutil.which("go"):
-        raise Skip("needs ../shared/tools/tlogcheck, go and golang-golang-x-mod-dev")
+    built()
     work, i = scratch(), Instance()
-    judge = os.path.join(work, "judge")
-    subprocess.run(["go", "build", "-o", judge, source], check=True, env={
-        **os.environ, "HOME": work, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""})
     with open(os.path.join(i.dir, "log.vkey")) as f:
         vkey = f.read().strip()
     head = i.json("log", "verify", i.dir, dir=False)[0]["head"]
@@ -362,8 +357,7 @@ def the_exported_proof_is_what_other_tools_accept():
             with open(os.path.join(work, name), "wb") as f:
                 f.write(data)
         for leaf, status in (("entry", 0), ("bad", 1)):
-            done = subprocess.run([judge, "proof", "-log", vkey, "-leaf", os.path.join(work, leaf),
-                                   os.path.join(work, "proof")], capture_output=True, text=True)
+            done = judge("proof", vkey, "-leaf", os.path.join(work, leaf), os.path.join(work, "proof"))
             assert done.returncode == status, (position, leaf, done)
     i.check("log", "proof", i.dir, str(head + 1), dir=False, status=1)
     i.check("log", "proof", i.dir, "0", dir=False, status=2)
@@ -380,7 +374,7 @@ def every_code_that_the_page_names_exists():
         line.split("|")[1] for line in errors.splitlines() if line.startswith("| `"))))
     # what a broker never says: the others' own
     own = {"outcome.unknown", "broker.unreachable", "file.mode", "config.invalid", "log.rolled_back",
-           "log.owned", "stranger"}
+           "log.owned", "log.forked", "proof.invalid", "stranger"}
     assert named == codes - own, (named ^ (codes - own))
 
 
