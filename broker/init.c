@@ -290,6 +290,8 @@ static void add_seat(struct founding *f, const struct seat_row *row, struct seat
     add_key(f, key->seat, CORE__KEY_KIND__KEY_KIND_CURVE, key->curve_public);
     if (key != &f->keys[0]) /* the administrator's is in LogFounded */
         add_key(f, key->seat, CORE__KEY_KIND__KEY_KIND_ED25519, key->sign_public);
+    if (row->kind == CORE__SEAT_KIND__SEAT_KIND_PERSON) /* no process here opens a part */
+        add_key(f, key->seat, CORE__KEY_KIND__KEY_KIND_AGE, key->age.public_key);
 }
 
 static void add_rule(struct founding *f, const struct rule_row *row)
