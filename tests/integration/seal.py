@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """seal.py - sealed parts: read by the named recipients alone, not by the broker, not by a worker; and by Debian's age."""
+import base64
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import shutil
 import stat
 import subprocess
 
-from instance import Instance, Skip, run, scratch
+from instance import Instance, Released, Skip, run, scratch, tool
 
 WORDS = ("event", "publish", "--stream", "embargo.in", "--type", "embargo.ConfirmSnapshot", "-")
 AGE = shutil.which("age")
@@ -18,8 +19,8 @@ AGE = shutil.which("age")
 class World:
     """Amina and the administrator of QMA; bilal of QMB and chipo of QMC, who read what amina publishes."""
 
-    def __init__(self):
-        self.i = Instance("--seat", "amina")
+    def __init__(self, kind=Instance):
+        self.i = kind("--seat", "amina")
         self.i.up()
         self.dir = scratch()
         for seat, office in (("bilal", "QMB/npc"), ("chipo", "QMC/npc")):
@@ -41,10 +42,20 @@ class World:
             f.write(content)
         return path
 
-    def publish(self, path, to="QMB", label="red", **keywords):
+    def publish(self, path, to="QMB", label="red", payload="{}"):
         """The position of an event with the file sealed, and what was said of it."""
-        said = self.i.check(*WORDS, "--label", label, "--to", to, "--seal", path, stdin="{}", **keywords)
+        said = self.i.check(*WORDS, "--label", label, "--to", to, "--seal", path, stdin=payload)
         return int(re.search(r"^recorded at position (\d+)$", said, re.M)[1]), said
+
+    def attach(self, path, said, label=2):
+        """The position of an event with the file as it is, or why it was refused."""
+        done = subprocess.run([tool("attach"), self.i.dir, "amina", path, said, str(label), "QMB"],
+                              capture_output=True, text=True, timeout=60)
+        return done.stdout.strip()
+
+    def stored(self):
+        """The files of the parts."""
+        return [os.path.join(d, n) for d, _, names in os.walk(os.path.join(self.i.dir, "parts")) for n in names]
 
     def part(self, position):
         [event] = self.i.json("event", "show", str(position))
@@ -148,10 +159,10 @@ def a_seat_without_an_age_key_is_named():
     position, said = w.publish(path)
     assert re.findall(r"^sealed for \S+ (\S+),", said, re.M) == ["bilal", "dina", "amina"], said
     # once it is revoked nothing more is sealed for it
-    [dina] = [s for s in w.i.json("seat", "ls") if s["seat"] == "dina"]
+    [[dina]] = [s["keys"] for s in w.i.json("seat", "ls") if s["seat"] == "dina"]
+    key = base64.b64encode(bytes.fromhex(dina["keyId"])).decode()
     w.i.check("event", "publish", "-", "--seat", "administrator", "--stream", "registry", "--type",
-              "core.KeyRevoked", stdin=json.dumps({"seat": "dina", "reason": "lost", "keyId": __import__(
-                  "base64").b64encode(bytes.fromhex(dina["keys"][0]["keyId"])).decode()}))
+              "core.KeyRevoked", stdin=json.dumps({"seat": "dina", "reason": "lost", "keyId": key}))
     done = w.i.run(*WORDS, "--label", "red", "--to", "QMB", "--seal", path, stdin="{}")
     assert done.returncode == 1 and "no age key is registered of: dina. " in done.stderr, done
     # a key file from before there were any
@@ -170,12 +181,9 @@ def debians_age_opens_what_was_sealed_here():
     w = World()
     content = secrets.token_bytes(3 * 65536)
     position, _ = w.publish(w.file("scan.jpg", content))
-    sealed = os.path.join(w.i.dir, "parts")
-    stored = {hashlib.sha256(open(os.path.join(d, n), "rb").read()).hexdigest(): os.path.join(d, n)
-              for d, _, names in os.walk(sealed) for n in names}
-    assert len(stored) == 1, stored
-    [(name, path)] = stored.items()
-    assert os.path.basename(path) == name
+    [path] = w.stored()
+    with open(path, "rb") as f:
+        assert os.path.basename(path) == hashlib.sha256(f.read()).hexdigest()
     identity = os.path.join(w.dir, "bilal.age")
     w.i.check("key", "export-age", "bilal", identity)
     assert stat.S_IMODE(os.stat(identity).st_mode) == 0o600
@@ -185,9 +193,9 @@ def debians_age_opens_what_was_sealed_here():
     w.i.check("key", "export-age", "chipo", other)
     done = age("-d", "-i", other, path)
     assert done.returncode != 0 and done.stdout == b"", done
-    before = open(identity).read()
     done = w.i.run("key", "export-age", "chipo", identity)
-    assert done.returncode == 1 and "File exists" in done.stderr and open(identity).read() == before, done
+    assert done.returncode == 1 and "File exists" in done.stderr, done
+    assert age("-d", "-i", identity, path).returncode == 0
     done = w.i.run("key", "export-age", "nobody", identity + "2")
     assert done.returncode == 1 and "nobody.key" in done.stderr, done
 
@@ -201,14 +209,99 @@ def sealed_by_age_is_opened_here():
         content = secrets.token_bytes(size)
         done = age("-r", recipient, "-o", put, input=content)
         assert done.returncode == 0, done.stderr
-        position = client(w).publish_sealed(put)
+        position = int(w.attach(put, "sealed"))
         assert w.opens("bilal", position, "put.age") == content
         done = w.open("chipo", position, "put.age", os.path.join(w.dir, "out"))
         assert done.returncode == 1 and "part.sealed" in done.stderr, done
         os.unlink(put)
 
 
+def what_is_not_as_it_says_is_refused_by_the_broker_or_the_reader():
+    w = World()
+    clear = w.file("clear.txt", b"nothing to hide")
+    assert w.attach(clear, "sealed") == "part.mismatch"
+    assert w.attach(clear, "clear", label=5) == "field.invalid"  # red
+    position = int(w.attach(clear, "clear"))
+    assert w.opens("chipo", position, "clear.txt") == b"nothing to hide"  # as it is
+    begins = w.file("begins.age", b"age-encryption.org/v1\n-> X25519 and nothing more\n")
+    position = int(w.attach(begins, "sealed", label=5))
+    out = os.path.join(w.dir, "out")
+    done = w.open("bilal", position, "begins.age", out)
+    assert done.returncode == 1 and "bytes.malformed" in done.stderr and not os.path.exists(out), done
+    # two chunks, the second one changed: what was verified is taken back too
+    content = secrets.token_bytes(100000)
+    position, _ = w.publish(w.file("two.bin", content))
+    [stored] = [path for path in w.stored() if os.path.getsize(path) > 100000]
+    with open(stored, "rb") as f:
+        sealed = f.read()
+    changed = w.file("changed.bin", sealed[:-1] + bytes([sealed[-1] ^ 1]))
+    position = int(w.attach(changed, "sealed", label=5))
+    done = w.open("bilal", position, "changed.bin", out)
+    assert done.returncode == 1 and "record.damaged" in done.stderr and not os.path.exists(out), done
+
+
+def memory(pid):
+    """What a process has in memory, a mapping at a time."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as mem:
+        for line in maps:
+            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+            if not m or "[v" in line:  # not vvar, vdso, vsyscall
+                continue
+            at, end = int(m[1], 16), int(m[2], 16)
+            overlap = b""
+            while at < end:
+                try:
+                    piece = os.pread(mem.fileno(), min(1 << 20, end - at), at)
+                except OSError:
+                    break  # of a file that ends before its mapping, or not there
+                if not piece:
+                    break
+                yield overlap + piece
+                overlap, at = piece[-64:], at + len(piece)
+
+
+def holds(pieces, marker):
+    return any(marker in piece for piece in pieces)
+
+
+def files(top):
+    for folder, _, names in os.walk(top):
+        for name in names:
+            path = os.path.join(folder, name)
+            if stat.S_ISREG(os.stat(path).st_mode):
+                with open(path, "rb") as f:
+                    yield f.read()
+
+
+def the_clear_text_is_in_no_file_and_no_process_of_the_instance():
+    w = World(Released)  # with sanitizers a process has terabytes of mappings
+    marker, head = secrets.token_hex(16).encode(), secrets.token_hex(16).encode()
+    assert len(marker) == 32
+    path = w.file("secret.txt", b"about " * 3000 + marker + b" and so on " * 9000)
+    payload = json.dumps({"reason": head.decode()})
+    positions = [w.publish(path, label=label, payload=payload)[0] for label in ("red", "amber", "green")]
+    for position in positions:
+        assert marker in w.opens("bilal", position, "secret.txt")
+    running = w.i.pids()
+    assert {"broker", "embargo"} <= set(running), running
+    # the open head is found, so the search finds what is there
+    assert holds(files(os.path.join(w.i.dir, "log")), head)
+    try:
+        assert holds(memory(running["broker"]), head)
+    except PermissionError as why:
+        raise Skip(f"the memory of other processes cannot be read here: {why}") from None
+    assert not holds(files(w.i.dir), marker)
+    for name, pid in running.items():
+        assert not holds(memory(pid), marker), name
+    w.i.down()
+    assert not holds(files(w.i.dir), marker)
+    with open(path, "rb") as f:
+        assert holds([f.read()], marker)
+
+
 if __name__ == "__main__":
     run([recipients_open_it_and_others_who_read_the_event_do_not, a_red_event_is_seen_by_its_recipients_alone,
          nothing_is_overwritten_and_mistakes_are_named, a_seat_without_an_age_key_is_named,
-         debians_age_opens_what_was_sealed_here])
+         debians_age_opens_what_was_sealed_here, sealed_by_age_is_opened_here,
+         what_is_not_as_it_says_is_refused_by_the_broker_or_the_reader,
+         the_clear_text_is_in_no_file_and_no_process_of_the_instance])
