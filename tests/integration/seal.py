@@ -25,7 +25,6 @@ class World:
         self.dir = scratch()
         for seat, office in (("bilal", "QMB/npc"), ("chipo", "QMC/npc")):
             self.i.admit(seat, office, read=("embargo.in", "*"))
-            self.register_age(seat)
 
     def register_age(self, seat):
         """What an administrator does with the line that the seat sends."""
