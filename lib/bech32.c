@@ -108,10 +108,11 @@ static bool group_of(uint8_t *group, char c, bool upper)
 bool bech32_decode(uint8_t *out, size_t size, const char *prefix, const char *text)
 {
     size_t front = strlen(prefix), n = (size * 8 + 4) / 5;
-    uint8_t groups[GROUPS_MOST + CHECKSUM];
-    bool good = size <= BECH32_BYTES_MOST && strlen(text) == BECH32_LENGTH(front, size) &&
-                memcmp(text, prefix, front) == 0 && text[front] == '1';
+    uint8_t groups[GROUPS_MOST + CHECKSUM] = {0};
+    bool good = strlen(text) == BECH32_LENGTH(front, size) && memcmp(text, prefix, front) == 0 &&
+                text[front] == '1';
 
+    assert(size <= BECH32_BYTES_MOST);
     for (size_t i = 0; good && i < n + CHECKSUM; i++)
         good = group_of(&groups[i], text[front + 1 + i], is_upper(prefix));
     good = good && checksum(prefix, groups, n + CHECKSUM) == 1 && of_groups(out, groups, n);
