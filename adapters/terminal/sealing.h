@@ -16,7 +16,8 @@ struct sealing {               /* sealing_end frees it */
     struct chancery_part part; /* sha256 and size: once it is put */
 };
 
-/* Complains, and names the seats that have no age key. */
+/* Blocks.  `told`: prints whom it was sealed for.  Complains, naming the seats that have no age
+ * key; the caller hands the exit status on, and calls sealing_end in any case. */
 int sealing_make(struct sealing *out, struct session *s, const char *file,
                  const struct chancery_event *event, bool told);
 void sealing_end(struct sealing *sealed);
