@@ -6,6 +6,7 @@
 #include "broker/deliver.h"
 #include "broker/registry_log.h"
 #include "lib/err.h"
+#include "lib/seal.h"
 
 enum { NAMINGS_MOST = 64 }; /* events looked at for a part; past them it is put again */
 static const int64_t DAY = INT64_C(24) * 3600 * 1000000, CLOCKS_AGREE = INT64_C(300) * 1000000;
@@ -614,26 +615,50 @@ static int find_naming(const struct check *c, const struct hash *part)
     return rc == 0 && !n.open ? ERR_NOT_FOUND : rc;
 }
 
-static int check_parts(const struct check *c)
+/* Whether it is sealed for whom it says nobody here can tell, but a clear one shows. */
+static int check_sealed(const struct check *c, const struct hash *part, const char *hex)
 {
-    const Core__Envelope *env = envelope_of(c);
+    struct buf first = {0};
+    uint64_t size;
+    int rc = parts_get(c->a->parts, part, 0, SEAL_INTRO_SIZE, &first, &size);
+
+    if (rc)
+        rc = refuse(c->why, rc, "parts", "%s cannot be read", hex);
+    else if (!seal_begins(slice_buf(&first)))
+        rc = refuse(c->why, ERR_PART, "parts",
+                    "%s is said to be sealed and is no file of age v1; seal it first", hex);
+    buf_free(&first);
+    return rc;
+}
+
+static int check_part(const struct check *c, const Core__PartRef *ref)
+{
     struct hash part;
     char hex[2 * HASH_SIZE + 1];
 
-    for (size_t k = 0; k < env->n_parts; k++) {
-        memcpy(part.bytes, env->parts[k]->sha256.data, HASH_SIZE);
-        int rc = find_naming(c, &part);
-        if (rc && rc != ERR_NOT_FOUND)
-            return refuse(c->why, rc, "parts", "who named the part cannot be read");
-        int64_t size = rc == 0 ? parts_size(c->a->parts, &part) : -1;
-        if (size >= 0 && (uint64_t)size == env->parts[k]->size)
-            continue;
-        hex_encode(hex, part.bytes, HASH_SIZE);
-        return refuse(
-            c->why, size < 0 ? ERR_PART_MISSING : ERR_PART, "parts",
-            size < 0 ? "%s was not put by this seat; put it first" : "%s has another size", hex);
-    }
-    return 0;
+    memcpy(part.bytes, ref->sha256.data, HASH_SIZE);
+    hex_encode(hex, part.bytes, HASH_SIZE);
+    int rc = find_naming(c, &part);
+    if (rc && rc != ERR_NOT_FOUND)
+        return refuse(c->why, rc, "parts", "who named the part cannot be read");
+    int64_t size = rc == 0 ? parts_size(c->a->parts, &part) : -1;
+    if (size < 0)
+        return refuse(c->why, ERR_PART_MISSING, "parts",
+                      "%s was not put by this seat; put it first", hex);
+    if ((uint64_t)size != ref->size)
+        return refuse(c->why, ERR_PART, "parts", "%s has another size", hex);
+    /* what a predecessor took comes back as it is */
+    return ref->sealed && !predecessor_of(c) ? check_sealed(c, &part, hex) : 0;
+}
+
+static int check_parts(const struct check *c)
+{
+    const Core__Envelope *env = envelope_of(c);
+    int rc = 0;
+
+    for (size_t k = 0; rc == 0 && k < env->n_parts; k++)
+        rc = check_part(c, env->parts[k]);
+    return rc;
 }
 
 static int check_due(const struct check *c)

@@ -292,6 +292,8 @@ static void add_seat(struct founding *f, const struct seat_row *row, struct seat
     add_key(f, key->seat, CORE__KEY_KIND__KEY_KIND_CURVE, key->curve_public);
     if (key != &f->keys[0]) /* the administrator's is in LogFounded */
         add_key(f, key->seat, CORE__KEY_KIND__KEY_KIND_ED25519, key->sign_public);
+    if (seat_key_has_age(key))
+        add_key(f, key->seat, CORE__KEY_KIND__KEY_KIND_AGE, key->age.public_key);
 }
 
 static void add_rule(struct founding *f, const struct rule_row *row)
@@ -477,6 +479,14 @@ static int log_write(struct founding *f)
     return rc;
 }
 
+/* No process here opens a part: a person alone gets an age key. */
+static void key_make(struct seat_key *key, const struct seat_row *row)
+{
+    seat_key_make(key, row->name, row->office);
+    if (row->kind != CORE__SEAT_KIND__SEAT_KIND_PERSON)
+        explicit_bzero(&key->age, sizeof key->age);
+}
+
 static int found(struct founding *f)
 {
     const struct plan *plan = f->plan;
@@ -494,7 +504,7 @@ static int found(struct founding *f)
     snprintf(f->services, sizeof f->services, "%s/services", plan->party);
     snprintf(f->office, sizeof f->office, "%s/%s", plan->party, plan->office);
     for (size_t i = 0; i < SEATS; i++)
-        seat_key_make(&f->keys[i], seats[i].name, seats[i].office);
+        key_make(&f->keys[i], &seats[i]);
     log_key_make(&f->log_key, plan->log);
     f->now = time_now();
     records_make(f, seats);

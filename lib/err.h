@@ -59,7 +59,8 @@
     X(ERR_OWNED, "log.owned", "another process owns the log")                                    \
     X(ERR_VERSION, "version.unknown", "written by another version of the format")                \
     X(ERR_STRANGER, "stranger", "the key is not registered")                                     \
-    X(ERR_CANCELLED, "cancelled", "ended before it was done")
+    X(ERR_CANCELLED, "cancelled", "ended before it was done")                                    \
+    X(ERR_SEALED, "part.sealed", "sealed for other keys than this one")
 
 #define ERR_NUMBER_(name, code, text) name##_NUMBER_,
 enum { ERR_NONE_NUMBER_, ERR_LIST(ERR_NUMBER_) ERR_COUNT_ };

@@ -48,6 +48,12 @@ void seat_key_make(struct seat_key *key, const char *seat, const char *office)
     crypto_box_keypair(key->curve_public, key->curve_secret);
     randombytes_buf(key->sign_seed, KEY_SIZE);
     sign_public_of(key->sign_public, key->sign_seed);
+    seal_key_make(&key->age);
+}
+
+bool seat_key_has_age(const struct seat_key *key)
+{
+    return !sodium_is_zero((const uint8_t *)&key->age, sizeof key->age);
 }
 
 void seat_key_clear(struct seat_key *key)
@@ -67,9 +73,12 @@ static const struct key_line {
     {"curve-secret", offsetof(struct seat_key, curve_secret), 0},
     {"sign-public", offsetof(struct seat_key, sign_public), 0},
     {"sign-seed", offsetof(struct seat_key, sign_seed), 0},
+    {"age-public", offsetof(struct seat_key, age.public_key), 0},
+    {"age-secret", offsetof(struct seat_key, age.secret_key), 0},
 };
 
-enum { KEY_LINES = sizeof key_lines / sizeof key_lines[0] };
+/* The last two are not in files from before there were sealed parts. */
+enum { KEY_LINES = sizeof key_lines / sizeof key_lines[0], KEY_LINES_FIRST = KEY_LINES - 2 };
 
 static size_t key_text(const struct seat_key *key, char out[KEY_FILE_MOST])
 {
@@ -77,7 +86,7 @@ static size_t key_text(const struct seat_key *key, char out[KEY_FILE_MOST])
                                 "# Secret keys of one seat.  Whoever has this file speaks for the "
                                 "seat: never copy it, never send it.\n");
 
-    for (size_t i = 0; i < KEY_LINES; i++) {
+    for (size_t i = 0; i < (seat_key_has_age(key) ? KEY_LINES : KEY_LINES_FIRST); i++) {
         const char *field = (const char *)key + key_lines[i].offset;
         char hex[2 * KEY_SIZE + 1];
         if (!key_lines[i].text)
@@ -164,6 +173,18 @@ static bool key_take_line(struct seat_key *key, char *line, unsigned *seen)
     return false;
 }
 
+static bool age_consistent(const struct seat_key *key)
+{
+    struct seal_key age = key->age;
+
+    if (!seat_key_has_age(key))
+        return true;
+    seal_key_complete(&age);
+    bool good = memcmp(age.public_key, key->age.public_key, SEAL_KEY_SIZE) == 0;
+    sodium_memzero(&age, sizeof age);
+    return good;
+}
+
 static bool key_consistent(const struct seat_key *key)
 {
     uint8_t curve[KEY_SIZE], sign[KEY_SIZE];
@@ -173,7 +194,7 @@ static bool key_consistent(const struct seat_key *key)
     sign_public_of(sign, key->sign_seed);
     return identifier_valid(key->seat) && office_valid(key->office) &&
            memcmp(curve, key->curve_public, KEY_SIZE) == 0 &&
-           memcmp(sign, key->sign_public, KEY_SIZE) == 0;
+           memcmp(sign, key->sign_public, KEY_SIZE) == 0 && age_consistent(key);
 }
 
 static int key_parse(struct seat_key *key, char *text, const char *file, struct buf *why)
@@ -191,7 +212,8 @@ static int key_parse(struct seat_key *key, char *text, const char *file, struct 
         buf_printf(why, "%s:%d: not a line of a key file, or it comes twice", file, number);
         return ERR_MALFORMED;
     }
-    for (size_t i = 0; i < KEY_LINES; i++)
+    size_t lines = seen >> KEY_LINES_FIRST ? KEY_LINES : KEY_LINES_FIRST;
+    for (size_t i = 0; i < lines; i++)
         if (!(seen & 1u << i)) {
             buf_printf(why, "%s: no line \"%s = ...\"", file, key_lines[i].name);
             return ERR_MALFORMED;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sign.h - keys, and signing and verifying events, one or a batch
  *
- * A seat's key file holds its CURVE and Ed25519 secrets.  Keys are made where they are used; the
- * file has mode 0600, and one that others can read is refused with the command that mends it.
+ * A seat's key file holds its CURVE, Ed25519 and age secrets.  Keys are made where they are used;
+ * the file has mode 0600, and one that others can read is refused with the command that mends it.
  */
 #pragma once
 
 #include "chancery/core/v1/envelope.pb-c.h"
+#include "lib/seal.h"
 #include "lib/slice.h"
 #include "lib/tree.h"
 
@@ -16,10 +17,12 @@ struct seat_key { /* plain values; secret: seat_key_clear it */
     char seat[65], office[130];
     uint8_t curve_public[KEY_SIZE], curve_secret[KEY_SIZE];
     uint8_t sign_public[KEY_SIZE], sign_seed[KEY_SIZE];
+    struct seal_key age; /* all zero: of a file from before there were any */
 };
 
 void seat_key_make(struct seat_key *key, const char *seat, const char *office);
 void seat_key_clear(struct seat_key *key);
+bool seat_key_has_age(const struct seat_key *key);
 /* Writes a new file, mode 0600, synced; ERR_EXISTS rather than overwriting. */
 int seat_key_write(const struct seat_key *key, const char *file);
 /* 0, ERR_NOT_FOUND, ERR_FILE_MODE, ERR_MALFORMED or ERR_IO with a sentence in `why`. */

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(name slice hash tree tile scan sign note proof envelope conf program vectors)
+foreach(name slice hash tree tile scan sign note proof envelope conf program seal vectors)
   chancery_test(${name} lib_base)
 endforeach()
 target_sources(test_vectors PRIVATE support/vectors.c)
 target_link_libraries(test_vectors PRIVATE PkgConfig::SODIUM)
 target_link_libraries(test_proof PRIVATE PkgConfig::SODIUM)
 target_link_libraries(test_sign PRIVATE PkgConfig::CRYPTO)
+target_link_libraries(test_seal PRIVATE PkgConfig::SODIUM)
 
 chancery_test(notify lib_notify)
 

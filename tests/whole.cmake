@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Real processes on directories of their own.
 include(${CMAKE_CURRENT_SOURCE_DIR}/plain.cmake)
-foreach(name load say)
+foreach(name attach load say)
   add_executable(${name} support/${name}.c)
   target_link_libraries(${name} PRIVATE lib_worker proto_embargo proto_sanctions)
   chancery_target(${name})
@@ -58,7 +58,7 @@ chancery_integration(trust 600)
 chancery_integration(verify 900)
 chancery_integration(damage 1800)
 chancery_integration(package 1800)
-foreach(name demo diff doctor export lists metrics names publish receipts service usage watch)
+foreach(name demo diff doctor export lists metrics names publish receipts seal service usage watch)
   chancery_integration(${name} 600)
 endforeach()
 chancery_integration(examples 900)

@@ -28,6 +28,8 @@ int log_head_run(const struct call *c);
 int log_check_run(const struct call *c);
 int key_new_run(const struct call *c);
 int key_show_run(const struct call *c);
+int key_export_age_run(const struct call *c);
+int part_open_run(const struct call *c);
 int seat_ls_run(const struct call *c);
 int seat_revoke_run(const struct call *c);
 int seat_leave_run(const struct call *c);

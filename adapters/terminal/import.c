@@ -6,49 +6,12 @@
 
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/outcome.h"
+#include "adapters/terminal/transfer.h"
 #include "chancery/sanctions/v1/sanctions.pb-c.h"
-#include "lib/err.h"
-
-static const int64_t send_for = INT64_C(120) * 1000000;
 
 const char *list_of(const struct call *c)
 {
     return c->option[OPT_LIST] ? c->option[OPT_LIST] : "un";
-}
-
-struct sending {
-    struct session *s;
-    bool done;
-    int status;
-};
-
-static void on_part(void *arg, int err, const char *text)
-{
-    struct sending *sending = arg;
-
-    sending->done = true;
-    if (err < 0)
-        sending->status = session_fail(sending->s, "the file cannot be stored: %s: %s",
-                                       err_code(err), text ? text : err_text(err));
-}
-
-static int send_part(struct session *s, const char *file, struct chancery_part *part)
-{
-    struct sending sending = {.s = s};
-    int rc = chancery_put_part(s->client, file, part, on_part, &sending);
-
-    if (rc < 0)
-        return session_fail(s, "%s: %s", file, rc == ERR_IO ? strerror(errno) : err_text(rc));
-    rc = session_wait(s, &sending.done, send_for);
-    if (rc == FAILED)
-        session_fail(s, "the file could not be sent within %d s", (int)(send_for / 1000000));
-    return rc == DONE ? sending.status : rc;
-}
-
-static bool part_missing(const struct session *s)
-{
-    return s->published_done && s->published.outcome == CHANCERY_REFUSED &&
-           strcmp(s->published.code, err_code(ERR_PART_MISSING)) == 0;
 }
 
 static int send_request(struct outcome *o, const char *file, struct chancery_part *part,
@@ -56,7 +19,7 @@ static int send_request(struct outcome *o, const char *file, struct chancery_par
 {
     o->s->published_done = false;
     progress_step(&o->s->progress, "sending the file", 0, 0);
-    int rc = send_part(o->s, file, part);
+    int rc = transfer_put(o->s, file, part);
     if (rc != DONE)
         return rc;
     return session_request(o->s, "sanctions.in", &request->base, part, &o->request);
@@ -71,7 +34,7 @@ static int import(struct outcome *o, const char *file)
     request.list = o->list;
     request.file_name = name;
     int rc = send_request(o, file, &part, &request);
-    for (int again = 0; rc == FAILED && part_missing(o->s) && again < 3; again++)
+    for (int again = 0; rc == FAILED && transfer_missing(o->s) && again < 3; again++)
         rc = send_request(o, file, &part, &request); /* the broker began anew in between */
     if (rc == FAILED && o->s->published_done)
         session_unpublished(o->s);

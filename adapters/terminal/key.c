@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* key.c - `key new` and `key show`: made where they are used, and only their public halves shown */
+/* key.c - `key new`, `key show`, `key export-age`: made where they are used, and only their public
+ * halves shown */
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <unistd.h>
+
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/show.h"
 #include "chancery/core/v1/registry.pb-c.h"
 #include "lib/err.h"
+#include "lib/file.h"
 #include "lib/json.h"
 #include "lib/sign.h"
 
@@ -28,17 +35,17 @@ int key_new_run(const struct call *c)
     return DONE;
 }
 
-static void show_key(const char *label, const uint8_t public_key[KEY_SIZE])
+/* `text` is the key as others take it. */
+static void show_key(const char *label, const char *text, const uint8_t public_key[KEY_SIZE])
 {
-    char hex[2 * KEY_SIZE + 1], id[2 * KEY_ID_SIZE + 1];
+    char id[2 * KEY_ID_SIZE + 1];
     uint8_t fingerprint[KEY_ID_SIZE];
     struct buf words = {0};
 
     key_id(fingerprint, public_key);
-    hex_encode(hex, public_key, KEY_SIZE);
     hex_encode(id, fingerprint, KEY_ID_SIZE);
     text_words(&words, slice_of(fingerprint, KEY_ID_SIZE));
-    show_line(label, "%s", hex);
+    show_line(label, "%s", text);
     show_line("  fingerprint", "%s  %s", id, buf_cstr(&words));
     buf_free(&words);
 }
@@ -58,31 +65,121 @@ static void show_key_added(const struct seat_key *key, Core__KeyKind kind,
                         added.base.descriptor->name, "payload", json_of_message(&added.base)));
 }
 
+static void show_keys(const struct seat_key *key, bool json)
+{
+    char curve[2 * KEY_SIZE + 1], sign[2 * KEY_SIZE + 1], age[SEAL_RECIPIENT_SIZE] = "";
+
+    hex_encode(curve, key->curve_public, KEY_SIZE);
+    hex_encode(sign, key->sign_public, KEY_SIZE);
+    if (seat_key_has_age(key))
+        seal_recipient_text(age, key->age.public_key);
+    if (json) {
+        show_json(json_pack("{s:s, s:s, s:s, s:s, s:s}", "seat", key->seat, "office", key->office,
+                            "curve", curve, "ed25519", sign, "age", age));
+        return;
+    }
+    show_line("seat", "%s", key->seat);
+    show_line("office", "%s", key->office);
+    show_key("transport key", curve, key->curve_public);
+    show_key("signature key", sign, key->sign_public);
+    if (seat_key_has_age(key))
+        show_key("age key", age, key->age.public_key);
+}
+
+static bool key_read(struct seat_key *key, const char *file)
+{
+    struct buf why = {0};
+    bool good = seat_key_read(key, file, &why) == 0;
+
+    if (!good)
+        complain("%s", buf_cstr(&why));
+    buf_free(&why);
+    return good;
+}
+
 int key_show_run(const struct call *c)
 {
     struct seat_key key;
-    struct buf why = {0};
-    int rc = seat_key_read(&key, c->argument[0], &why);
 
-    if (rc < 0) {
-        complain("%s", buf_cstr(&why));
-    } else if (c->option[OPT_KEY_NDJSON]) {
+    if (!key_read(&key, c->argument[0]))
+        return FAILED;
+    if (c->option[OPT_KEY_NDJSON]) {
         show_key_added(&key, CORE__KEY_KIND__KEY_KIND_CURVE, key.curve_public);
         show_key_added(&key, CORE__KEY_KIND__KEY_KIND_ED25519, key.sign_public);
-    } else if (c->option[OPT_JSON]) {
-        char curve[2 * KEY_SIZE + 1], sign[2 * KEY_SIZE + 1];
-        hex_encode(curve, key.curve_public, KEY_SIZE);
-        hex_encode(sign, key.sign_public, KEY_SIZE);
-        show_json(json_pack("{s:s, s:s, s:s, s:s}", "seat", key.seat, "office", key.office, "curve",
-                            curve, "ed25519", sign));
+        if (seat_key_has_age(&key))
+            show_key_added(&key, CORE__KEY_KIND__KEY_KIND_AGE, key.age.public_key);
     } else {
-        show_line("seat", "%s", key.seat);
-        show_line("office", "%s", key.office);
-        show_key("transport key", key.curve_public);
-        show_key("signature key", key.sign_public);
+        show_keys(&key, c->option[OPT_JSON] != NULL);
     }
+    seat_key_clear(&key);
+    return DONE;
+}
+
+/* ---- for Debian's age ---- */
+
+/* As age-keygen writes it. */
+static size_t identity_text(char *out, size_t size, const struct seat_key *key)
+{
+    char recipient[SEAL_RECIPIENT_SIZE], identity[SEAL_IDENTITY_SIZE];
+
+    seal_recipient_text(recipient, key->age.public_key);
+    seal_identity_text(identity, key->age.secret_key);
+    int n = snprintf(out, size, "# secret: %s of %s; for age(1)\n# public key: %s\n%s\n", key->seat,
+                     key->office, recipient, identity);
+    sodium_memzero(identity, sizeof identity);
+    return (size_t)n;
+}
+
+static int identity_write(const struct seat_key *key, const char *file)
+{
+    char text[512];
+    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), rc = 0;
+
+    if (fd < 0) {
+        complain("%s: %s", file, strerror(errno));
+        return FAILED;
+    }
+    rc = file_write_at(fd, slice_of(text, identity_text(text, sizeof text, key)), 0);
+    sodium_memzero(text, sizeof text);
+    if (fsync(fd) != 0 || close(fd) != 0)
+        rc = ERR_IO;
     if (rc == 0)
+        return DONE;
+    complain("%s: %s", file, strerror(errno));
+    unlink(file);
+    return FAILED;
+}
+
+static int export_age(const struct seat_key *key, const char *key_file, const char *file)
+{
+    if (!seat_key_has_age(key)) {
+        complain("%s has no age key: it is from before there were any", key_file);
+        return FAILED;
+    }
+    int rc = identity_write(key, file);
+    if (rc == DONE)
+        printf(
+            "wrote the age identity of %s to %s: whoever has it opens what is sealed for the seat\n",
+            key->seat, file);
+    return rc;
+}
+
+int key_export_age_run(const struct call *c)
+{
+    struct settings settings;
+    struct seat_key key;
+
+    if (!identifier_valid(c->argument[0]))
+        return call_usage(c, "not a seat, [A-Za-z0-9._-]{1,64}: %s", c->argument[0]);
+    int rc = settings_of_call(&settings, c);
+    if (rc != DONE)
+        return rc;
+    settings_set_seat(&settings, c->argument[0]);
+    rc = FAILED;
+    if (key_read(&key, settings.key_file)) {
+        rc = export_age(&key, settings.key_file, c->argument[1]);
         seat_key_clear(&key);
-    buf_free(&why);
-    return rc < 0 ? FAILED : DONE;
+    }
+    settings_clear(&settings);
+    return rc;
 }

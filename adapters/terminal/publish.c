@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "adapters/terminal/commands.h"
+#include "adapters/terminal/sealing.h"
 #include "adapters/terminal/show.h"
+#include "adapters/terminal/transfer.h"
 #include "lib/json.h"
 
 enum { DRAFT_ARENA = 16 << 20, INPUT_MOST = 4 * PAYLOAD_MOST };
@@ -86,6 +88,40 @@ static int payload_read(const char *file, struct draft *d)
     return rc;
 }
 
+/* The part first; a broker that began anew in between is given it again. */
+static int send_event(struct session *s, struct sealing *sealed, const struct chancery_event *event)
+{
+    int rc = FAILED;
+
+    for (int again = 0; again < 4; again++) {
+        s->published_done = false;
+        rc = sealed->file ? transfer_put(s, sealed->file, &sealed->part) : DONE;
+        if (rc == DONE)
+            rc = session_publish(s, event);
+        if (rc != FAILED || !transfer_missing(s))
+            break;
+    }
+    return rc;
+}
+
+static int publish_sealed(const struct call *c, struct session *s, const struct draft *d)
+{
+    const char *file = c->option[OPT_SEAL];
+    struct chancery_event event = d->event;
+    struct sealing sealed = {0};
+    int rc = DONE;
+
+    if (file) {
+        rc = sealing_make(&sealed, s, file, &event, !c->option[OPT_JSON]);
+        event.parts = &sealed.part;
+        event.n_parts = 1;
+    }
+    if (rc == DONE)
+        rc = send_event(s, &sealed, &event);
+    sealing_end(&sealed);
+    return rc;
+}
+
 static int publish(const struct call *c, const struct draft *d)
 {
     struct session s;
@@ -93,11 +129,11 @@ static int publish(const struct call *c, const struct draft *d)
 
     if (rc != DONE)
         return rc;
-    rc = session_publish(&s, &d->event);
+    rc = publish_sealed(c, &s, d);
     progress_end(&s.progress);
-    if (rc != UNREACHABLE && c->option[OPT_JSON])
+    if (s.published_done && c->option[OPT_JSON])
         published_show(&s.published, d->event.id, 0);
-    else if (rc == FAILED)
+    else if (s.published_done && rc == FAILED)
         session_unpublished(&s);
     else if (rc == DONE)
         printf("recorded at position %llu\n", (unsigned long long)s.published.position);
@@ -112,6 +148,8 @@ static int draft_complete(const struct call *c, struct draft *d)
 
     if (rc == DONE && !draft_check(d, &why))
         rc = call_usage(c, "%s", buf_cstr(&why));
+    if (rc == DONE && c->option[OPT_SEAL] && d->event.n_recipients == 0)
+        rc = call_usage(c, "--seal needs recipients: say who can open it (--to)");
     if (rc == DONE && !d->identified)
         id_v7(d->event.id, time_now());
     buf_free(&why);
@@ -133,6 +171,8 @@ static int publish_one(const struct call *c)
 
 int event_publish_run(const struct call *c)
 {
+    if (c->option[OPT_NDJSON] && c->option[OPT_SEAL])
+        return call_usage(c, "--seal is for one event: not with --ndjson");
     if (c->option[OPT_NDJSON])
         return ndjson_run(c);
     if (c->n_arguments == 0)

@@ -34,6 +34,8 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_IN_REPLY_TO,
               OPT_EXPIRES,
               OPT_ID,
+              OPT_SEAL,
+              OPT_OUT,
               OPT_STREAM,
               OPT_TYPE,
               OPT_FROM,

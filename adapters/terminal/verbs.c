@@ -47,6 +47,12 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_ID] = {.name = "id",
                 .argument = "UUID",
                 .help = "the event's id; the same id is recorded once (default: a new one)"},
+    [OPT_SEAL] = {.name = "seal",
+                  .argument = "FILE",
+                  .help = "a file that goes along sealed: the recipients alone can open it"},
+    [OPT_OUT] = {.name = "out",
+                 .argument = "FILE",
+                 .help = "the new file that it goes to, '-' standard output (default: its name)"},
     [OPT_STREAM] = {.name = "stream",
                     .argument = "STREAM",
                     .help =
@@ -372,16 +378,22 @@ const struct verb verbs[] = {
         .arguments = "[FILE]",
         .most = 1,
         .help = "publish an event; FILE is its payload as proto3 JSON, '-' standard input",
-        .more = "With --ndjson each line of FILE (default: standard input) is an object: payload, "
-                "and stream, type, label, to, kind, mode, case, references, inReplyTo, expires and "
-                "id; the options hold for what a line leaves out. Events are recorded in the order "
-                "of their lines. Each line is answered by a line: its number, then recorded and "
-                "the position, refused and why, or unknown and the event's id. An unknown one may "
-                "be recorded or not: publish it again with that id; if it was, that is refused as "
-                "id.reused. Nothing is published behind an unknown one.",
+        .more =
+            "With --ndjson each line of FILE (default: standard input) is an object: payload, "
+            "and stream, type, label, to, kind, mode, case, references, inReplyTo, expires and "
+            "id; the options hold for what a line leaves out. Events are recorded in the order "
+            "of their lines. Each line is answered by a line: its number, then recorded and "
+            "the position, refused and why, or unknown and the event's id. An unknown one may "
+            "be recorded or not: publish it again with that id; if it was, that is refused as "
+            "id.reused. Nothing is published behind an unknown one. With --seal the file is sealed "
+            "(age v1) for the age keys of the persons of the parties and offices named by "
+            "--to, of the seats named, and for the seat's own; who they are is printed with "
+            "the fingerprints of their keys. Its name, type and size are open to all who may "
+            "read the event, and so is FILE, the payload.",
         .options = SHOWN | BIT(OPT_INTO) | BIT(OPT_OF_TYPE) | BIT(OPT_NDJSON) | BIT(OPT_LABEL) |
                    BIT(OPT_TO) | BIT(OPT_KIND) | BIT(OPT_MODE) | BIT(OPT_CASE) |
-                   BIT(OPT_REFERENCES) | BIT(OPT_IN_REPLY_TO) | BIT(OPT_EXPIRES) | BIT(OPT_ID),
+                   BIT(OPT_REFERENCES) | BIT(OPT_IN_REPLY_TO) | BIT(OPT_EXPIRES) | BIT(OPT_ID) |
+                   BIT(OPT_SEAL),
         .json = "one object (with --ndjson one a line, with line)",
         .fields = RESULT,
         .run = event_publish_run,
@@ -397,6 +409,21 @@ const struct verb verbs[] = {
         .json = LINES,
         .fields = EVENT,
         .run = watch_run,
+    },
+    {
+        .noun = "part",
+        .verb = "open",
+        .arguments = "POSITION PART",
+        .least = 2,
+        .most = 2,
+        .help = "a part of an event into a file, opened if it is sealed",
+        .more = "PART is its name or its SHA-256, as event show has them. A sealed one is opened "
+                "with the seat's age key; others are refused as part.sealed. The file is new and "
+                "of mode 0600: nothing is overwritten. Where a sealed part turns out to be damaged "
+                "the file is removed; on standard output what came before the damage is genuine "
+                "and incomplete.",
+        .options = SESSION | BIT(OPT_OUT),
+        .run = part_open_run,
     },
     {
         .noun = "receipt",
@@ -599,8 +626,20 @@ const struct verb verbs[] = {
         .help = "the public halves of a seat's keys",
         .options = BIT(OPT_KEY_NDJSON) | BIT(OPT_JSON),
         .json = AN_OBJECT,
-        .fields = "seat office curve ed25519",
+        .fields = "seat office curve ed25519 age",
         .run = key_show_run,
+    },
+    {
+        .noun = "key",
+        .verb = "export-age",
+        .arguments = "SEAT FILE",
+        .least = 2,
+        .most = 2,
+        .help = "the seat's age key as a secret file for age(1), which opens parts without us",
+        .more = "FILE is new and of mode 0600. Whoever has it opens what is sealed for the seat, "
+                "and cannot act as it: `age -d -i FILE PART`.",
+        .options = INSTANCE,
+        .run = key_export_age_run,
     },
     {
         .noun = "seat",

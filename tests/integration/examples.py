@@ -374,7 +374,7 @@ def every_code_that_the_page_names_exists():
         line.split("|")[1] for line in errors.splitlines() if line.startswith("| `"))))
     # what a broker never says: the others' own
     own = {"outcome.unknown", "broker.unreachable", "file.mode", "config.invalid", "log.rolled_back",
-           "log.owned", "log.forked", "proof.invalid", "stranger"}
+           "log.owned", "log.forked", "proof.invalid", "stranger", "part.sealed"}
     assert named == codes - own, (named ^ (codes - own))
 
 

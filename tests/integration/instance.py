@@ -4,7 +4,6 @@
 BUILD_DIR names the build, PLAIN_DIR its programs without sanitizers, SOURCE_DIR the source tree (set by ctest). A test is a function; run()
 calls those of a module, prints a line each, and ends with "N passed, N failed, N skipped"."""
 import atexit
-import base64
 import json
 import lzma
 import os
@@ -125,14 +124,12 @@ class Commands:
         party = office.split("/")[0]
         key = os.path.join(self.dir, "keys", f"{seat}.key")
         self.check("key", "new", key, "--seat", seat, "--office", office, dir=False)
-        public = self.json("key", "show", key, dir=False)[0]
+        added = self.check("key", "show", key, "--ndjson", dir=False).splitlines()
         self.register("PartyAdded", {"party": party, "kind": "PARTY_KIND_STATE"})
         self.register("OfficeAdded", {"office": office, "clearance": "LABEL_RED"})
         self.register("SeatAdmitted", {"seat": seat, "office": office, "kind": "SEAT_KIND_PERSON"})
-        for kind in ("curve", "ed25519"):
-            self.register("KeyAdded", {
-                "seat": seat, "kind": f"KEY_KIND_{kind.upper()}", "name": f"keys/{seat}.key",
-                "publicKey": base64.b64encode(bytes.fromhex(public[kind])).decode()})
+        for line in added:
+            self.register("KeyAdded", {**json.loads(line)["payload"], "name": f"keys/{seat}.key"})
         for verb, (stream, name) in rules.items():
             self.register("AccessRule", {
                 "rule": f"{seat}-{verb}", "effect": "EFFECT_ALLOW", "subject": seat,

@@ -217,7 +217,8 @@ def keys_are_made_shown_and_not_overwritten():
         assert f.read() == before
     shown = chancery("key", "show", file)
     assert re.search(r"^transport key   [0-9a-f]{64}$", shown.stdout, re.M), shown
-    assert len(re.findall(r"fingerprint   [0-9a-f]{16}  (?:[a-z]{5}-){3}[a-z]{5}", shown.stdout)) == 2
+    assert len(re.findall(r"fingerprint   [0-9a-f]{16}  (?:[a-z]{5}-){3}[a-z]{5}", shown.stdout)) == 3
+    assert re.search(r"^age key         age1[0-9a-z]{58}$", shown.stdout, re.M), shown
     os.chmod(file, 0o644)
     done = chancery("key", "show", file)
     assert done.returncode == 1 and "chmod 600" in done.stderr, done

@@ -41,7 +41,7 @@ class Verb:
 def table():
     found = []
     for line in chancery("help").stdout.splitlines():
-        m = re.match(r"  ([a-z]+)(?: ([a-z]+))?  +\S", line)
+        m = re.match(r"  ([a-z]+)(?: ([a-z-]+))?  +\S", line)
         if m:
             found.append(Verb(m[1], m[2] or ""))
     return found

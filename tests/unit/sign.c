@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/err.h"
+#include "lib/file.h"
 #include "lib/mem.h"
 #include "lib/scan.h"
 #include "tests/support/test.h"
@@ -270,6 +271,24 @@ static void a_key_file_gives_back_the_key_and_is_the_owners_alone(void **unused)
     mem_free(file);
 }
 
+static void a_key_file_without_an_age_key_stays_readable(void **unused)
+{
+    (void)unused;
+    struct seat_key key, back;
+    struct buf why = {0};
+    char *file = file_in_dir("older.key");
+
+    seat_key_make(&key, "qma-desk", "QMA/npc");
+    assert_true(seat_key_has_age(&key));
+    key.age = (struct seal_key){{0}, {0}};
+    assert_int_equal(seat_key_write(&key, file), 0);
+    assert_int_equal(seat_key_read(&back, file, &why), 0);
+    assert_false(seat_key_has_age(&back));
+    assert_memory_equal(&key, &back, sizeof key);
+    assert_int_equal(unlink(file), 0);
+    mem_free(file);
+}
+
 static void a_key_file_that_others_can_read_is_refused_with_the_cure(void **unused)
 {
     (void)unused;
@@ -332,6 +351,36 @@ static void a_key_file_that_is_damaged_is_refused_with_its_line(void **unused)
     mem_free(file);
 }
 
+/* One line of the two, or a public half of another secret. */
+static void an_age_key_is_whole_or_refused(void **unused)
+{
+    (void)unused;
+    static const char *const lines[] = {"age-public = ", "age-secret = "};
+    struct seat_key key;
+    struct buf text = {0}, why = {0};
+    char *file = file_in_dir("half.key");
+
+    for (int i = 0; i < 3; i++) {
+        seat_key_make(&key, "qma-desk", "QMA/npc");
+        key.age.public_key[0] ^= i == 2;
+        assert_int_equal(seat_key_write(&key, file), 0);
+        buf_reset(&text);
+        assert_int_equal(file_read(file, &text), 0);
+        char *line = i < 2 ? strstr(buf_cstr(&text), lines[i]) : NULL;
+        if (line)
+            line[0] = '#';
+        assert_int_equal(unlink(file), 0);
+        write_secret(file, buf_cstr(&text));
+        buf_reset(&why);
+        assert_int_equal(seat_key_read(&key, file, &why), ERR_MALFORMED);
+        assert_non_null(strstr(buf_cstr(&why), i < 2 ? lines[i] : "does not fit"));
+        assert_int_equal(unlink(file), 0);
+    }
+    buf_free(&text);
+    buf_free(&why);
+    mem_free(file);
+}
+
 static void a_key_file_that_is_none_is_refused(void **unused)
 {
     (void)unused;
@@ -356,6 +405,8 @@ int main(void)
         cmocka_unit_test(a_path_that_index_and_size_do_not_ask_for_has_no_root),
         cmocka_unit_test(salts_are_never_the_same),
         cmocka_unit_test(a_key_file_gives_back_the_key_and_is_the_owners_alone),
+        cmocka_unit_test(a_key_file_without_an_age_key_stays_readable),
+        cmocka_unit_test(an_age_key_is_whole_or_refused),
         cmocka_unit_test(a_key_file_that_others_can_read_is_refused_with_the_cure),
         cmocka_unit_test(a_key_file_that_is_damaged_is_refused_with_its_line),
         cmocka_unit_test(a_key_file_that_is_none_is_refused),
