@@ -100,16 +100,17 @@ struct call { /* a verb with what it was given; lent */
     int n_arguments;
 };
 
+__extension__ typedef unsigned __int128 option_set; /* bits by enum option */
+
 struct verb {
-    const char *noun, *verb; /* verb "": the noun alone */
-    const char *arguments;   /* as the synopsis shows them, e.g. "REF" */
-    int least, most;         /* how many arguments */
-    const char *help;        /* one line */
-    const char *more;        /* a paragraph; NULL = none */
-    uint64_t options;        /* bits by enum option */
-    uint64_t needed;         /* those that must be given */
-    const char *json;        /* what --json prints: "one object", or one a line */
-    const char *fields;      /* of it, separated by blanks; or those of a message */
+    const char *noun, *verb;    /* verb "": the noun alone */
+    const char *arguments;      /* as the synopsis shows them, e.g. "REF" */
+    int least, most;            /* how many arguments */
+    const char *help;           /* one line */
+    const char *more;           /* a paragraph; NULL = none */
+    option_set options, needed; /* what may be given, and what must be */
+    const char *json;           /* what --json prints: "one object", or one a line */
+    const char *fields;         /* of it, separated by blanks; or those of a message */
     const ProtobufCMessageDescriptor *message;
     int (*run)(const struct call *call);
     const char *program, *first; /* of another program: its name and its first argument */

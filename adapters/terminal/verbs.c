@@ -160,7 +160,7 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_JSON] = {.name = "json", .help = "print JSON"},
 };
 
-#define BIT(o) (UINT64_C(1) << (o))
+#define BIT(o) ((option_set)1 << (o))
 #define INSTANCE (BIT(OPT_DIR) | BIT(OPT_CONFIG))
 #define SESSION (INSTANCE | BIT(OPT_SEAT))
 #define SHOWN (SESSION | BIT(OPT_JSON))

@@ -83,7 +83,7 @@ def words_that_mean_nothing_are_named():
     for label in ("amber", "amber+strict", "red"):
         refused(*publish, "--label", label, text="needs recipients")
     refused(*publish, "--kind", "recall", text="names the event that it is about")
-    refused(*publish, "--to", "QMA,", text="not a recipient, PARTY, PARTY/OFFICE or seat:SEAT")
+    refused(*publish, "--to", "QMA,", text="not a recipient, PARTY, PARTY/OFFICE, GROUP@VERSION or seat:SEAT")
     refused(*publish, "--references", "1,x", text="not a position (1, 2, 3 ...): x")
     refused(*publish, "--in-reply-to", "0", text="not a position (1, 2, 3 ...): 0")
     refused(*publish, "--case", "a b", text="not an identifier")

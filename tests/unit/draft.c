@@ -118,9 +118,9 @@ static void what_is_wrong_with_a_line_is_named_with_its_place(void **unused)
     refused("{\"references\":\"1,\",\"payload\":{}}",
             "1:2: /references: not a position (1, 2, 3 ...): ");
     refused("{\"to\":\"a/b/c\",\"payload\":{}}",
-            "1:2: /to: not a recipient, PARTY, PARTY/OFFICE or seat:SEAT: a/b/c");
+            "1:2: /to: not a recipient, PARTY, PARTY/OFFICE, GROUP@VERSION or seat:SEAT: a/b/c");
     refused("{\"to\":\"seat:a/b\",\"payload\":{}}",
-            "1:2: /to: not a recipient, PARTY, PARTY/OFFICE or seat:SEAT: seat:a/b");
+            "1:2: /to: not a recipient, PARTY, PARTY/OFFICE, GROUP@VERSION or seat:SEAT: seat:a/b");
     refused("{\"id\":\"7\",\"payload\":{}}", "1:2: /id: not a UUID of the form 8-4-4-4-12: 7");
     refused(
         "{\"expires\":\"soon\",\"payload\":{}}",
