@@ -213,7 +213,9 @@ static const struct office *office_named(const struct check *c, const Core__Reci
 static int check_recipients(const struct check *c, Core__Recipient *const list[], size_t n,
                             const char *field)
 {
-    int label = (int)envelope_of(c)->handling->label;
+    const Core__Envelope *env = envelope_of(c);
+    /* a worker answers whoever asked, under the label of the question */
+    int label = env->cause ? 0 : (int)env->handling->label;
 
     for (size_t k = 0; k < n; k++) {
         if (!registry_knows(c->a->registry, list[k]))

@@ -152,18 +152,20 @@ struct seat *registry_seat_new(struct registry *r, const char *name)
 {
     struct seat *seat = mem_new(sizeof *seat);
 
-    *seat = (struct seat){
-        .name = mem_str(name), .office = &no_office, .standing = CORE__STANDING__STANDING_SEATED};
+    *seat = (struct seat){.name = mem_str(name),
+                          .title = mem_str(""),
+                          .office = &no_office,
+                          .standing = CORE__STANDING__STANDING_SEATED};
     table_add(&r->seats, seat);
     return seat;
 }
 
 void registry_key_new(struct registry *r, uint64_t position, const struct seat *seat, int kind,
-                      const uint8_t *public_key)
+                      const uint8_t *public_key, const char *label)
 {
     struct key *key = mem_new(sizeof *key);
 
-    *key = (struct key){.seat = seat, .kind = kind, .added = position};
+    *key = (struct key){.seat = seat, .kind = kind, .added = position, .label = mem_str(label)};
     memcpy(key->public_key, public_key, KEY_SIZE);
     key_id(key->id, public_key);
     r->keys = mem_grow(r->keys, (r->n_keys + 1) * sizeof *r->keys);
@@ -391,6 +393,8 @@ static void groups_free(struct table *t)
 static void people_free(struct registry *r)
 {
     table_free_named(&r->parties);
+    for (size_t i = 0; i < r->seats.n; i++)
+        mem_free((void *)(uintptr_t)((struct seat *)r->seats.at[i])->title);
     table_free_named(&r->seats);
     for (size_t i = 0; i < r->offices.n; i++)
         office_free(r->offices.at[i]);
@@ -398,8 +402,10 @@ static void people_free(struct registry *r)
     groups_free(&r->groups);
     table_free_named(&r->group_versions);
     mem_free(r->deputies);
-    for (size_t i = 0; i < r->n_keys; i++)
+    for (size_t i = 0; i < r->n_keys; i++) {
+        mem_free((void *)(uintptr_t)r->keys[i]->label);
         mem_free(r->keys[i]);
+    }
     mem_free(r->keys);
 }
 

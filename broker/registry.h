@@ -29,6 +29,7 @@ struct office {
 struct seat { /* the registry's; valid as long as it */
     const char *name;
     const struct office *office;
+    const char *title;        /* its name for people */
     int kind;                 /* SeatKind */
     int standing;             /* Standing */
     uint64_t admitted, ended; /* positions; ended 0 = it is seated */
@@ -36,7 +37,8 @@ struct seat { /* the registry's; valid as long as it */
 
 struct key {
     const struct seat *seat;
-    int kind; /* KeyKind */
+    const char *label; /* where it is kept, for people */
+    int kind;          /* KeyKind */
     uint8_t public_key[KEY_SIZE], id[KEY_ID_SIZE];
     uint64_t added, revoked; /* positions; revoked 0 = not */
 };

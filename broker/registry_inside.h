@@ -118,7 +118,7 @@ void *table_take(struct table *t, const char *name); /* out of the table; NULL: 
 void *registry_message(const ProtobufCMessage *message); /* a copy in protobuf-c's memory */
 struct seat *registry_seat_new(struct registry *r, const char *name);
 void registry_key_new(struct registry *r, uint64_t position, const struct seat *seat, int kind,
-                      const uint8_t *public_key);
+                      const uint8_t *public_key, const char *label);
 /* The seat that founded the log stands in the table before it is admitted: with an office without
  * name. */
 bool registry_seat_admitted(const struct seat *seat);

@@ -367,6 +367,8 @@ static void fold_seat(struct registry *r, const struct folded *f, const void *bo
         seat = registry_seat_new(r, admitted->seat);
     seat->office = registry_office(r, admitted->office);
     seat->kind = (int)admitted->kind;
+    mem_free((void *)(uintptr_t)seat->title);
+    seat->title = mem_str(admitted->name);
     seat->admitted = f->position;
 }
 
@@ -451,7 +453,7 @@ static void fold_key(struct registry *r, const struct folded *f, const void *bod
     const Core__KeyAdded *added = body;
 
     registry_key_new(r, f->position, registry_seat(r, added->seat), (int)added->kind,
-                     added->public_key.data);
+                     added->public_key.data, added->name);
 }
 
 static const struct key *key_in_force(const struct act *a, const char *seat, ProtobufCBinaryData id,
@@ -502,7 +504,7 @@ static void fold_rotated(struct registry *r, const struct folded *f, const void 
     struct key *old = key_of_id(r, rotated->key_id.data);
 
     old->revoked = f->position;
-    registry_key_new(r, f->position, old->seat, old->kind, rotated->public_key.data);
+    registry_key_new(r, f->position, old->seat, old->kind, rotated->public_key.data, rotated->name);
 }
 
 /* ---- groups ---- */

@@ -75,7 +75,7 @@ static void fold_founded(struct registry *r, const struct folded *f, const void 
     r->log = mem_str(founded->log);
     memcpy(r->log_key, founded->log_key.data, KEY_SIZE);
     registry_key_new(r, f->position, registry_seat_new(r, founded->administrator),
-                     CORE__KEY_KIND__KEY_KIND_ED25519, founded->administrator_key.data);
+                     CORE__KEY_KIND__KEY_KIND_ED25519, founded->administrator_key.data, "");
 }
 
 /* One that does not stand where it says is no succession: a log from elsewhere may hold anything.

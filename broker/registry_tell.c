@@ -38,6 +38,31 @@ static bool tell_offices(struct telling *t)
     return t->out->offices != NULL;
 }
 
+static bool tell_keys(struct telling *t, const struct seat *seat, Core__SeatStands *to)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->r->n_keys; i++)
+        n += t->r->keys[i]->seat == seat;
+    to->keys = list_of(t, n);
+    for (size_t i = 0; to->keys && i < t->r->n_keys; i++) {
+        const struct key *key = t->r->keys[i];
+        Core__SeatKey *m = key->seat == seat ? entry_of(t, sizeof *m) : NULL;
+        if (key->seat == seat && !m)
+            return false;
+        if (!m)
+            continue;
+        core__seat_key__init(m);
+        m->kind = (Core__KeyKind)key->kind;
+        m->public_key = (ProtobufCBinaryData){KEY_SIZE, (uint8_t *)(uintptr_t)key->public_key};
+        m->name = key->label;
+        m->added = key->added;
+        m->revoked = key->revoked;
+        to->keys[to->n_keys++] = m;
+    }
+    return to->keys != NULL;
+}
+
 static bool tell_seats(struct telling *t)
 {
     t->out->seats = list_of(t, t->r->seats.n);
@@ -51,6 +76,9 @@ static bool tell_seats(struct telling *t)
         m->office = seat->office->name;
         m->kind = (Core__SeatKind)seat->kind;
         m->standing = (Core__Standing)seat->standing;
+        m->name = seat->title;
+        if (!tell_keys(t, seat, m))
+            return false;
         t->out->seats[t->out->n_seats++] = m;
     }
     return t->out->seats != NULL;

@@ -8,27 +8,66 @@
 #include "lib/err.h"
 #include "lib/merge.h"
 
-enum { BATCH_EVENTS = 64, BATCH_BYTES = 768 * 1024 };
+enum { BATCH_EVENTS = 64, BATCH_BYTES = 768 * 1024, NAMES_ARENA = 256 * 1024 };
 
 /* ---- collecting ---- */
 
 void answers_init(struct answers *a, size_t arena_cap, const char *out)
 {
-    *a = (struct answers){.arena = arena_new(arena_cap), .out = out};
+    *a = (struct answers){
+        .arena = arena_new(arena_cap), .names = arena_new(NAMES_ARENA), .out = out};
 }
 
-void answers_begin(struct answers *a, uint64_t cause, int64_t received, int mode)
+static void recipients_add(struct answers *a, Core__Recipient *const list[], size_t n)
+{
+    for (size_t i = 0; i < n && a->n_recipients < EVENT_RECIPIENTS_MOST; i++)
+        a->recipients[a->n_recipients++] = (struct chancery_recipient){
+            .kind = (int)list[i]->kind,
+            .name = arena_text(a->names, list[i]->name, strlen(list[i]->name)),
+        };
+}
+
+/* Who asked hears the answer, whoever else there is room for. */
+static void restrict_as(struct answers *a, const Core__Envelope *envelope)
+{
+    const Core__Handling *h = envelope->handling;
+    Core__Recipient origin = CORE__RECIPIENT__INIT, *first = &origin;
+
+    a->label = (int)h->label;
+    if (a->label <= CORE__LABEL__LABEL_GREEN)
+        return;
+    a->recipients = arena_take(a->names, EVENT_RECIPIENTS_MOST * sizeof *a->recipients);
+    origin.kind = CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE;
+    origin.name = envelope->office;
+    recipients_add(a, &first, 1);
+    recipients_add(a, h->recipients, h->n_recipients);
+    recipients_add(a, h->release_to, h->n_release_to);
+}
+
+void answers_drop(struct answers *a)
 {
     arena_reset(a->arena);
     a->n = 0;
+}
+
+void answers_begin(struct answers *a, uint64_t cause, int64_t received,
+                   const Core__Envelope *envelope)
+{
+    answers_drop(a);
+    arena_reset(a->names);
+    a->n_recipients = 0;
     a->cause = cause;
     a->received = received;
-    a->mode = mode;
+    a->mode = envelope ? (int)envelope->mode : 0;
+    a->label = 0;
+    if (envelope && envelope->handling)
+        restrict_as(a, envelope);
 }
 
 void answers_clear(struct answers *a)
 {
     arena_free(a->arena);
+    arena_free(a->names);
     mem_free(a->events);
     *a = (struct answers){0};
 }
@@ -79,11 +118,19 @@ void answer_refused(struct answers *a, const char *code, const char *field, cons
 
 /* ---- comparing ---- */
 
+static int label_of(const struct answers *a, const struct answer_event *e)
+{
+    int own = e->label ? e->label : CORE__LABEL__LABEL_GREEN;
+
+    return own > a->label ? own : a->label;
+}
+
 const char *answer_difference(const struct answers *a, size_t i, const struct item *recorded)
 {
     const struct answer_event *e = &a->events[i];
     const Core__Envelope *envelope = recorded->envelope;
     int label = envelope->handling ? (int)envelope->handling->label : 0;
+    size_t named = envelope->handling ? envelope->handling->n_recipients : 0;
     const struct {
         const char *field;
         bool same;
@@ -96,7 +143,7 @@ const char *answer_difference(const struct answers *a, size_t i, const struct it
         {"id", id_v8_is(envelope->id.data, envelope->cause, envelope->ordinal)},
         {"created", envelope->created == a->received},
         {"mode", (int)envelope->mode == a->mode},
-        {"handling", label == (e->label ? e->label : CORE__LABEL__LABEL_GREEN)},
+        {"handling", label == label_of(a, e) && named == a->n_recipients},
         {"payload", slice_equal(e->payload, recorded->payload)},
     };
 
@@ -133,7 +180,9 @@ static struct chancery_event event_of(const struct answers *a, size_t i)
         .payload = e->payload.data,
         .payload_size = e->payload.size,
         .mode = a->mode,
-        .label = e->label,
+        .label = label_of(a, e),
+        .recipients = a->recipients,
+        .n_recipients = a->n_recipients,
         .cause = a->cause,
         .ordinal = (uint32_t)i,
         .of = (uint32_t)a->n,

@@ -19,18 +19,23 @@ struct answer_event {
 };
 
 struct answers {
-    struct arena *arena;
-    const char *out; /* stream of answers that name none */
+    struct arena *arena, *names; /* of the events; of the recipients */
+    const char *out;             /* stream of answers that name none */
     uint64_t cause;
-    int64_t received;            /* of the cause */
-    int mode;                    /* Mode of the cause */
+    int64_t received; /* of the cause */
+    int mode, label;  /* Mode of the cause, and its Label: no answer has a lower one */
+    struct chancery_recipient *recipients; /* of answers above GREEN */
+    size_t n_recipients;
     struct answer_event *events; /* array of n, mem_ */
     size_t n, capacity;
 };
 
 void answers_init(struct answers *a, size_t arena_cap, const char *out);
+/* Drops what was collected.  `envelope` is the cause's; NULL where there is none.  What answers an
+ * input that names its recipients goes to the same ones and to the originator's office. */
 void answers_begin(struct answers *a, uint64_t cause, int64_t received,
-                   int mode); /* drops what was collected */
+                   const Core__Envelope *envelope);
+void answers_drop(struct answers *a); /* what was collected, to answer the same cause otherwise */
 void answers_clear(struct answers *a);
 
 /* Packs the message behind the others.  Asserts that it fits PAYLOAD_MOST: whoever answers splits.

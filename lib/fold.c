@@ -131,7 +131,7 @@ static void decide(const struct fold *f, const struct worker_row *row, const str
 {
     char text[320];
 
-    answers_begin(out, in->position, in->received, (int)in->envelope->mode);
+    answers_begin(out, in->position, in->received, in->envelope);
     if (!row || !row->decide) {
         snprintf(text, sizeof text, "%s is no request of this service; see `chancery help`",
                  in->envelope->type);
@@ -232,7 +232,7 @@ static void fold_retry(struct fold *f, const struct item *request, enum fold_mod
         fold_item(f, input, request->position, request->received, mode == FOLD_DECIDE, out);
         item_free(input);
     } else if (mode == FOLD_DECIDE) {
-        answers_begin(out, request->position, request->received, (int)request->envelope->mode);
+        answers_begin(out, request->position, request->received, request->envelope);
         answer_refused(out, "input.unknown", "input",
                        "no input at this position waits for a retry; see `chancery worker ls`");
         adopt_rules(f, out);
@@ -261,7 +261,7 @@ static void answer_failed(const struct item *input, const struct item *cause, ui
     failed.type = input->envelope->type;
     failed.deaths = deaths;
     failed.text = text;
-    answers_begin(out, cause->position, cause->received, (int)cause->envelope->mode);
+    answers_begin(out, cause->position, cause->received, cause->envelope);
     answer(out, &failed.base);
 }
 
@@ -328,7 +328,7 @@ void fold_question(const struct fold *f, const char *type, struct slice payload,
     char where[128];
     int err = 0;
 
-    answers_begin(out, 0, 0, 0);
+    answers_begin(out, 0, 0, NULL);
     while (question && question->type && strcmp(question->type->name, type) != 0)
         question++;
     if (!question || !question->type) {

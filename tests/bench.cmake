@@ -35,7 +35,7 @@ chancery_without(bench_broker zmq_setsockopt zmq_msg_gets zap_self_test sign_roo
 get_target_property(log_sources chancery-log SOURCES)
 list(TRANSFORM log_sources PREPEND ${CMAKE_SOURCE_DIR}/broker/)
 add_executable(bench_verify EXCLUDE_FROM_ALL ${log_sources} bench/without_signatures.c)
-target_link_libraries(bench_verify PRIVATE broker_backup)
+target_link_libraries(bench_verify PRIVATE broker_backup broker_proof)
 chancery_without(bench_verify sign_root_check)
 
 # what is installed has nothing to switch off

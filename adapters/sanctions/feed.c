@@ -177,16 +177,11 @@ static ProtobufCBinaryData bytes_of(struct hash *hash)
     return (ProtobufCBinaryData){HASH_SIZE, hash->bytes};
 }
 
-static void begin_again(struct answers *out)
-{
-    answers_begin(out, out->cause, out->received, out->mode);
-}
-
 static void answer_unchanged(const struct feed_request *r, struct snapshot s, struct answers *out)
 {
     Sanctions__Unchanged u = SANCTIONS__UNCHANGED__INIT;
 
-    begin_again(out);
+    answers_drop(out);
     u.list = r->list;
     u.snapshot = bytes_of(&s.file);
     u.content = bytes_of(&s.content);
@@ -208,7 +203,7 @@ static void answer_import_refused(const struct feed_request *r, Sanctions__Impor
 {
     struct hash file = r->file;
 
-    begin_again(out);
+    answers_drop(out);
     refused->list = r->list;
     refused->file_name = r->file_name;
     refused->snapshot = bytes_of(&file);
@@ -244,7 +239,7 @@ struct feed_import *feed_import_new(const struct feed *f, const struct feed_requ
 
     *i = (struct feed_import){.feed = f, .request = r, .out = out};
     i->arena = arena_new(MESSAGE_ARENA);
-    begin_again(out);
+    answers_drop(out);
     return i;
 }
 

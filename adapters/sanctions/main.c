@@ -336,7 +336,7 @@ static int on_request(void *arg, const struct chancery_record *record)
         body =
             scan_unpack(&sanctions__import_list__descriptor, event.payload, a->arena, &err, NULL);
     a->position = record->position;
-    answers_begin(&a->answers, record->position, record->received, (int)event.envelope->mode);
+    answers_begin(&a->answers, record->position, record->received, event.envelope);
     follow(a, event.envelope, (const void *)body);
     return 0;
 }

@@ -3,20 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "adapters/terminal/seating.h"
+#include "adapters/terminal/registry.h"
 #include "adapters/terminal/text.h"
 #include "adapters/terminal/transfer.h"
-#include "chancery/core/v1/registry.pb-c.h"
 #include "lib/err.h"
 #include "lib/seal.h"
+#include "lib/sign.h"
 
 struct circle { /* those who will be able to open it */
     struct session *s;
-    const struct seating *seating;
+    const Core__Registry *registry;
     uint8_t keys[SEAL_RECIPIENTS_MOST][SEAL_KEY_SIZE];
     size_t n;
     struct buf told;    /* a line a key */
@@ -25,22 +26,48 @@ struct circle { /* those who will be able to open it */
 
 /* ---- who ---- */
 
-static bool is_of_party(const struct seating_seat *seat, const char *party)
+static bool is_of_party(const Core__SeatStands *seat, const char *party)
 {
     size_t n = strcspn(seat->office, "/");
 
     return strlen(party) == n && strncasecmp(seat->office, party, n) == 0;
 }
 
-static bool names(const struct chancery_recipient *r, const struct seating_seat *seat)
+static bool names_one(Core__RecipientKind kind, const char *name, const Core__SeatStands *seat)
 {
-    if (r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT)
-        return strcasecmp(r->name, seat->name) == 0;
+    if (seat->standing != CORE__STANDING__STANDING_SEATED)
+        return false;
+    if (kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT)
+        return strcasecmp(name, seat->seat) == 0;
     if (seat->kind != CORE__SEAT_KIND__SEAT_KIND_PERSON)
         return false;
-    return r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE
-               ? strcasecmp(r->name, seat->office) == 0
-               : is_of_party(seat, r->name);
+    return kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE ? strcasecmp(name, seat->office) == 0
+                                                               : is_of_party(seat, name);
+}
+
+/* The version that is named, where it is the last one: what an older one means is in the log. */
+static const Core__GroupSet *group_named(const Core__Registry *r, const char *reference)
+{
+    char name[80];
+
+    for (size_t i = 0; i < r->n_groups; i++) {
+        snprintf(name, sizeof name, "%s@%u", r->groups[i]->group, r->groups[i]->version);
+        if (strcasecmp(name, reference) == 0)
+            return r->groups[i];
+    }
+    return NULL;
+}
+
+static bool names(const struct circle *c, const struct chancery_recipient *r,
+                  const Core__SeatStands *seat)
+{
+    if (r->kind != CORE__RECIPIENT_KIND__RECIPIENT_KIND_GROUP)
+        return names_one((Core__RecipientKind)r->kind, r->name, seat);
+    const Core__GroupSet *group = group_named(c->registry, r->name);
+    for (size_t i = 0; group && i < group->n_members; i++)
+        if (names_one(group->members[i]->kind, group->members[i]->name, seat))
+            return true;
+    return false;
 }
 
 static bool has_key(const struct circle *c, const uint8_t key[SEAL_KEY_SIZE])
@@ -71,20 +98,21 @@ static int add_key(struct circle *c, const char *seat, const char *office,
     return DONE;
 }
 
-static int add_seat(struct circle *c, const struct seating_seat *seat)
+static int add_seat(struct circle *c, const Core__SeatStands *seat)
 {
     bool any = false;
     int rc = DONE;
 
     for (size_t i = 0; rc == DONE && i < seat->n_keys; i++) {
-        const struct seating_key *key = &seat->keys[i];
-        if (key->kind != CORE__KEY_KIND__KEY_KIND_AGE || key->revoked)
+        const Core__SeatKey *key = seat->keys[i];
+        if (key->kind != CORE__KEY_KIND__KEY_KIND_AGE || key->revoked ||
+            key->public_key.len != SEAL_KEY_SIZE)
             continue;
         any = true;
-        rc = add_key(c, seat->name, seat->office, key->public_key);
+        rc = add_key(c, seat->seat, seat->office, key->public_key.data);
     }
     if (!any)
-        buf_printf(&c->keyless, "%s%s", c->keyless.size ? ", " : "", seat->name);
+        buf_printf(&c->keyless, "%s%s", c->keyless.size ? ", " : "", seat->seat);
     return rc;
 }
 
@@ -93,16 +121,17 @@ static int add_recipient(struct circle *c, const struct chancery_recipient *r)
     size_t named = 0;
     int rc = DONE;
 
-    for (size_t i = 0; rc == DONE && i < c->seating->n; i++)
-        if (names(r, &c->seating->list[i])) {
+    for (size_t i = 0; rc == DONE && i < c->registry->n_seats; i++)
+        if (names(c, r, c->registry->seats[i])) {
             named++;
-            rc = add_seat(c, &c->seating->list[i]);
+            rc = add_seat(c, c->registry->seats[i]);
         }
     if (rc == DONE && named == 0)
-        rc = session_fail(c->s,
-                          "%s is nobody who could open it: no person is seated there; see "
-                          "`chancery seat ls`",
-                          r->name);
+        rc = session_fail(c->s, "%s is nobody who could open it: no person is seated there%s",
+                          r->name,
+                          r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_GROUP
+                              ? ", or it is not the group's last version; see `chancery group ls`"
+                              : "; see `chancery seat ls`");
     return rc;
 }
 
@@ -198,17 +227,15 @@ static int seal_file(struct sealing *out, struct circle *c, const char *file)
 int sealing_make(struct sealing *out, struct session *s, const char *file,
                  const struct chancery_event *event, bool told)
 {
-    struct seating seating = {0};
     struct circle *c = mem_new(sizeof *c);
     const char *slash = strrchr(file, '/');
 
     c->s = s;
-    c->seating = &seating;
     *out = (struct sealing){.fd = transfer_scratch(), .name = mem_str(slash ? slash + 1 : file)};
     out->file = mem_printf("/proc/self/fd/%d", out->fd);
     out->part = (struct chancery_part){
         .media_type = media_type_of(out->name), .name = out->name, .sealed = true};
-    int rc = out->fd < 0 ? FAILED : seating_read(&seating, s);
+    int rc = out->fd < 0 ? FAILED : registry_fetch(s, &c->registry);
     if (rc == DONE)
         rc = circle_fill(c, event);
     if (rc == DONE)
@@ -217,7 +244,6 @@ int sealing_make(struct sealing *out, struct session *s, const char *file,
         progress_end(&s->progress);
         fputs(buf_cstr(&c->told), stdout);
     }
-    seating_clear(&seating);
     buf_free(&c->told);
     buf_free(&c->keyless);
     mem_free(c);

@@ -1,50 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* seat.c - `seat ls`: who is seated, told by the registry's own events */
+/* seat.c - `seat ls`: who is seated, and with which keys */
 #include "adapters/terminal/commands.h"
-#include "adapters/terminal/seating.h"
+#include "adapters/terminal/registry.h"
 #include "adapters/terminal/show.h"
-#include "chancery/core/v1/registry.pb-c.h"
+#include "lib/sign.h"
 
-static json_t *keys_json(const struct seating_seat *seat)
+static json_t *keys_json(const Core__SeatStands *seat)
 {
     json_t *keys = json_array();
 
     for (size_t i = 0; i < seat->n_keys; i++) {
-        const struct seating_key *key = &seat->keys[i];
-        char id[2 * KEY_ID_SIZE + 1], *kind = enum_of(&core__key_kind__descriptor, key->kind);
-        hex_encode(id, key->id, KEY_ID_SIZE);
-        json_array_append_new(keys, json_pack("{s:s, s:s, s:s, s:b}", "kind", kind, "keyId", id,
-                                              "name", key->name, "revoked", key->revoked));
+        const Core__SeatKey *key = seat->keys[i];
+        uint8_t id[KEY_ID_SIZE] = {0};
+        char hex[2 * KEY_ID_SIZE + 1], *kind = enum_of(&core__key_kind__descriptor, (int)key->kind);
+        if (key->public_key.len == KEY_SIZE)
+            key_id(id, key->public_key.data);
+        hex_encode(hex, id, KEY_ID_SIZE);
+        json_array_append_new(keys, json_pack("{s:s, s:s, s:s, s:b}", "kind", kind, "keyId", hex,
+                                              "name", key->name, "revoked", key->revoked != 0));
         mem_free(kind);
     }
     return keys;
 }
 
-static void seat_show(const struct seating_seat *seat, struct table *t)
+static size_t revoked_of(const Core__SeatStands *seat)
 {
-    char *kind = enum_of(&core__seat_kind__descriptor, seat->kind);
+    size_t n = 0;
 
-    if (t) {
-        table_cell(t, "%s", seat->name);
-        table_cell(t, "%s", seat->office);
-        table_cell(t, "%s", kind);
-        table_cell(t, "%zu", seat->n_keys - seat->revoked);
-        table_cell(t, "%zu", seat->revoked);
-        table_cell(t, "%s", seat->about);
-    } else {
-        show_json(json_pack("{s:s, s:s, s:s, s:s, s:o}", "seat", seat->name, "office", seat->office,
-                            "kind", kind, "name", seat->about, "keys", keys_json(seat)));
-    }
-    mem_free(kind);
+    for (size_t i = 0; i < seat->n_keys; i++)
+        n += seat->keys[i]->revoked != 0;
+    return n;
 }
 
-static void seats_show(const struct seating *g, bool json)
+static void seat_show(const Core__SeatStands *seat, struct table *t)
 {
-    static const char *const head[] = {"SEAT", "OFFICE", "KIND", "KEYS", "REVOKED", "NAME", NULL};
+    char *kind = enum_of(&core__seat_kind__descriptor, (int)seat->kind),
+         *standing = enum_of(&core__standing__descriptor, (int)seat->standing);
+
+    if (t) {
+        table_cell(t, "%s", seat->seat);
+        table_cell(t, "%s", seat->office);
+        table_cell(t, "%s", kind);
+        table_cell(t, "%s", standing);
+        table_cell(t, "%zu", seat->n_keys - revoked_of(seat));
+        table_cell(t, "%zu", revoked_of(seat));
+        table_cell(t, "%s", seat->name);
+    } else {
+        show_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "seat", seat->seat, "office",
+                            seat->office, "kind", kind, "standing", standing, "name", seat->name,
+                            "keys", keys_json(seat)));
+    }
+    mem_free(kind);
+    mem_free(standing);
+}
+
+static void seats_show(const Core__Registry *r, bool json)
+{
+    static const char *const head[] = {"SEAT", "OFFICE",  "KIND", "STANDING",
+                                       "KEYS", "REVOKED", "NAME", NULL};
     struct table *t = json ? NULL : table_new(head);
 
-    for (size_t i = 0; i < g->n; i++)
-        seat_show(&g->list[i], t);
+    for (size_t i = 0; i < r->n_seats; i++)
+        seat_show(r->seats[i], t);
     if (t) {
         table_print(t, stdout);
         table_free(t);
@@ -53,17 +70,16 @@ static void seats_show(const struct seating *g, bool json)
 
 int seat_ls_run(const struct call *c)
 {
-    struct seating g = {0};
+    const Core__Registry *r;
     struct session s;
     int rc = session_open(&s, c);
 
     if (rc != DONE)
         return rc;
-    rc = seating_read(&g, &s);
+    rc = registry_fetch(&s, &r);
     progress_end(&s.progress);
     if (rc == DONE)
-        seats_show(&g, c->option[OPT_JSON] != NULL);
-    seating_clear(&g);
+        seats_show(r, c->option[OPT_JSON] != NULL);
     session_close(&s);
     return rc;
 }

@@ -648,7 +648,7 @@ const struct verb verbs[] = {
         .help = "who may act for which office, with which keys",
         .options = SHOWN,
         .json = LINES,
-        .fields = "seat office kind name keys",
+        .fields = "seat office kind standing name keys",
         .run = seat_ls_run,
     },
     {

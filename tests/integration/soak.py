@@ -44,7 +44,7 @@ COMMANDS = (("status",), ("list", "status"), ("list", "show", "QDi.430"), ("list
             ("list", "ls"), ("event", "ls", "--limit", "50"), ("log", "head"), ("seat", "ls"), ("worker", "ls"))
 KILL_EACH, PAUSE_EACH, IMPORT_EACH, ASK_EACH = 8, 6, 8, 0.3  # seconds, on average
 PAUSES = (0.05, 0.5, 2, 4, 8)  # seconds at most
-EXCUSES = r"did not answer in time|does not answer at|busy\.folding|^waiting for |^comparing |^connecting"
+EXCUSES = r"nobody offers embargo now|^verify: \d+ of \d+ records$|did not answer in time|does not answer at|busy\.folding|^waiting for |^comparing |^connecting"
 
 # What a process may hold more in its last quarter than in its second: some room for what varies, and a share of what
 # the log grew. The embargo worker keeps the history of every reference, half a KiB a notice; who keeps receipts knows

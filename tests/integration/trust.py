@@ -10,7 +10,7 @@ import random
 import sys
 
 from examples import python_client
-from instance import Instance, run
+from instance import Instance, run, wait_for
 
 VERBS = ("publish", "read", "ask", "offer")
 LABELS = ("CLEAR", "GREEN", "AMBER", "AMBER_STRICT", "RED")
@@ -285,6 +285,21 @@ def an_answer_is_no_less_restricted_than_what_it_answers():
     assert s.publish(reader, stream, "AMBER", [("party", "QMA")], kind=e.KIND_UPDATE, **named) == "access.denied"
 
 
+def a_worker_answers_under_the_label_of_the_question():
+    i = service().i
+    said = i.json("event", "publish", "-", "--stream", "embargo.in", "--type", "embargo.ConfirmSnapshot", "--label", "amber",
+                  "--to", "QMB/npc,panel@1", stdin='{"list": "un"}')
+    position = said[0]["position"]
+
+    def answers():
+        return [e for e in i.json("event", "ls", "--stream", "embargo.out")
+                if e["envelope"].get("cause") == str(position) and e["envelope"]["type"].endswith("RequestRefused")]
+    wait_for("the worker answers", answers)
+    [answer] = answers()
+    assert answer["envelope"]["handling"]["label"] == "LABEL_AMBER", answer
+    assert [r["name"] for r in answer["envelope"]["handling"]["recipients"]] == ["QMA/secretariat", "QMB/npc", "panel@1"]
+
+
 def what_touches_the_whole_waits_for_two():
     s = service()
     i = s.i
@@ -324,10 +339,12 @@ def the_log_is_whole_and_decided_alike():
     i = service().i
     i.down()
     i.check("log", "verify", i.dir, dir=False)
+    assert "0 differences" in i.check("audit", i.dir, dir=False)
 
 
 if __name__ == "__main__":
     run([the_matrix_is_that_of_the_rules, a_label_reaches_whom_it_names_and_who_is_cleared,
          a_seat_that_left_gets_recalls_and_one_revoked_nothing,
-         an_answer_is_no_less_restricted_than_what_it_answers, nothing_is_signed_without_a_word,
+         an_answer_is_no_less_restricted_than_what_it_answers,
+         a_worker_answers_under_the_label_of_the_question, nothing_is_signed_without_a_word,
          what_touches_the_whole_waits_for_two, the_log_is_whole_and_decided_alike])

@@ -64,7 +64,10 @@ static void import(struct bench *b, const char *file, const char *parties)
     feed_import_free(b->import);
     b->request = (struct feed_request){.list = "un", .file_name = "f.xml"};
     b->request.file = hash_of_text(file);
-    answers_begin(&b->answers, ++b->position, 1, 1);
+    Core__Envelope envelope = CORE__ENVELOPE__INIT;
+
+    envelope.mode = CORE__MODE__MODE_ACTUAL;
+    answers_begin(&b->answers, ++b->position, 1, &envelope);
     b->import = feed_import_new(b->feed, &b->request, &b->answers);
     for (char *save, *p = strtok_r(list, " ", &save); p; p = strtok_r(NULL, " ", &save), n++) {
         Sanctions__ListedParty party = SANCTIONS__LISTED_PARTY__INIT;
