@@ -6,23 +6,26 @@ foreach(name load say)
   target_link_libraries(${name} PRIVATE lib_worker proto_embargo proto_sanctions)
   chancery_target(${name})
 endforeach()
+add_executable(dies support/dies.c)
+target_link_libraries(dies PRIVATE lib_base)
+chancery_target(dies)
 add_executable(acked support/acked.c)
 target_link_libraries(acked PRIVATE broker_log)
 chancery_target(acked)
 chancery_plain(chancery adapter_terminal lib_worker lib_client lib_zsock lib_notify lib_base
   proto_embargo proto_sanctions proto_clock proto_alert proto_core)
-chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_notify lib_base proto_core)
+chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_notify lib_sandbox lib_base proto_core)
 chancery_plain(chancery-init broker_log lib_base proto_core)
 chancery_plain(chancery-log broker_backup broker_log lib_base proto_core)
-chancery_plain(chancery-embargo worker_embargo lib_worker lib_client lib_zsock lib_notify lib_base
-  proto_embargo proto_sanctions proto_core)
+chancery_plain(chancery-embargo worker_embargo lib_runtime lib_worker lib_client lib_zsock lib_notify
+  lib_sandbox lib_base proto_embargo proto_sanctions proto_core)
 chancery_plain(chancery-audit worker_embargo lib_worker lib_client lib_zsock lib_notify lib_base
   proto_embargo proto_sanctions proto_core)
-chancery_plain(chancery-sanctions adapter_sanctions lib_worker lib_client lib_zsock lib_notify lib_base
-  proto_sanctions proto_core)
-chancery_plain(chancery-list-parse adapter_sanctions list_sandbox lib_base proto_sanctions proto_core)
-chancery_plain(chancery-alert adapter_alert lib_worker lib_client lib_zsock lib_notify lib_base
-  proto_embargo proto_alert proto_sanctions proto_core)
+chancery_plain(chancery-sanctions adapter_sanctions lib_worker lib_client lib_zsock lib_notify
+  lib_sandbox lib_base proto_sanctions proto_core)
+chancery_plain(chancery-list-parse adapter_sanctions lib_sandbox lib_base proto_sanctions proto_core)
+chancery_plain(chancery-alert adapter_alert lib_worker lib_client lib_zsock lib_notify
+  lib_sandbox lib_base proto_embargo proto_alert proto_sanctions proto_core)
 chancery_plain(acked broker_log lib_base proto_core)
 chancery_plain(load lib_client lib_zsock lib_base proto_core)
 

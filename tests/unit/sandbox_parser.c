@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parser's sandbox lets through, and what ends the process: each tried in a child. */
-#include "adapters/sanctions/sandbox.h"
+#include "lib/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ static int confined(attempt *try)
     if (child == 0) {
         int fd = open(file, O_RDONLY | O_CLOEXEC);
         signal(SIGABRT, SIG_DFL); /* not cmocka's */
-        if (fd < 0 || (outer && outer() != 0) || sandbox_enter(fd) != 0)
+        if (fd < 0 || (outer && outer() != 0) || sandbox_parser(fd) != 0)
             _exit(99);
         _exit(try(fd));
     }
@@ -377,7 +377,7 @@ static void its_bounds_are_those_of_the_kernel(void **unused)
     pid_t child = fork();
     if (child == 0) {
         close(in[1]);
-        if (dup2(out[1], STDOUT_FILENO) < 0 || sandbox_enter(in[0]) != 0)
+        if (dup2(out[1], STDOUT_FILENO) < 0 || sandbox_parser(in[0]) != 0)
             _exit(99);
         _exit(waits(in[0]));
     }
