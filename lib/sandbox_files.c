@@ -100,7 +100,7 @@ static int add_place(int rules, const struct place *p, uint64_t held, struct buf
     int rc = fstat(fd, &st);
     if (rc == 0 && !S_ISDIR(st.st_mode))
         rule.allowed_access &= OF_FILE;
-    if (rc == 0)
+    if (rc == 0 && rule.allowed_access) /* a file that should be a directory has none */
         rc = (int)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     if (rc != 0)
         rc = refuse(why, p->path);

@@ -7,6 +7,7 @@ target_link_libraries(test_vectors PRIVATE PkgConfig::SODIUM)
 target_link_libraries(test_sign PRIVATE PkgConfig::CRYPTO)
 
 chancery_test(notify lib_notify)
+chancery_test(sandbox lib_sandbox)
 chancery_test(sandbox_parser lib_sandbox)
 
 # the examples for other languages, checked without any code of ours

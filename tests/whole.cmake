@@ -27,6 +27,13 @@ chancery_plain(chancery-list-parse adapter_sanctions lib_sandbox lib_base proto_
 chancery_plain(chancery-alert adapter_alert lib_worker lib_client lib_zsock lib_notify
   lib_sandbox lib_base proto_embargo proto_alert proto_sanctions proto_core)
 chancery_plain(acked broker_log lib_base proto_core)
+# a sanitizer needs calls that are refused
+chancery_plain(test_sandbox lib_sandbox lib_base proto_core)
+if(TARGET plain_test_sandbox)
+  target_link_libraries(plain_test_sandbox PRIVATE PkgConfig::CMOCKA)
+  target_include_directories(plain_test_sandbox PRIVATE ${CMAKE_BINARY_DIR}/include/tests)
+  add_test(NAME unit.sandbox_plain COMMAND plain_test_sandbox)
+endif()
 chancery_plain(load lib_client lib_zsock lib_base proto_core)
 
 # spoils a stopped instance's log
