@@ -2,6 +2,7 @@
 /* sandbox.c - the profiles, and the order in which a process enters one */
 #include "lib/sandbox.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <link.h>
 #include <openssl/crypto.h>
@@ -51,7 +52,8 @@ struct places {
 
 static void place(struct places *p, const char *path, enum place_use use)
 {
-    if (path && p->n < PLACES_MOST)
+    assert(p->n < PLACES_MOST);
+    if (path)
         p->list[p->n++] = (struct place){path, use};
 }
 
