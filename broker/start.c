@@ -11,6 +11,7 @@
 #include "lib/conf.h"
 #include "lib/err.h"
 #include "lib/mem.h"
+#include "lib/sandbox.h"
 
 const struct conf_key broker_keys[] = {
     {"broker", "listen", CONF_STRING, offsetof(struct broker_settings, listen), NULL, 0, 0,
@@ -108,12 +109,23 @@ void broker_settings_clear(struct broker_settings *own)
     conf_clear(broker_keys, "broker", own);
 }
 
+/* Nothing of the log is read before, and no thread runs yet. */
+static int give_up(const struct broker *b, struct buf *why)
+{
+    return sandbox_enter(&(struct sandbox){.profile = SANDBOX_BROKER,
+                                           .settings = &b->settings,
+                                           .listen = b->own.listen},
+                         why);
+}
+
 int broker_read(struct broker *b, const char *config, struct buf *why)
 {
     int rc = read_settings(b, config, why);
 
     if (rc == 0)
         rc = read_keys(b, why);
+    if (rc == 0)
+        rc = give_up(b, why);
     if (rc == 0)
         rc = journal_open(&b->journal, b->settings.dir, false, why);
     if (rc == 0)

@@ -22,6 +22,7 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/pulse.h"
+#include "lib/sandbox.h"
 #include "lib/settings.h"
 
 enum {
@@ -444,6 +445,16 @@ static int runner_run(struct runner *r)
     return r->status;
 }
 
+static int prepare(struct runner *r, const char *file, struct buf *why)
+{
+    int rc = settings_read(&r->settings, file, r->worker->name, NULL, NULL, NULL, why);
+
+    if (rc == 0)
+        rc = sandbox_enter(&(struct sandbox){.profile = SANDBOX_WORKER, .settings = &r->settings},
+                           why);
+    return rc;
+}
+
 int worker_main(const struct worker *w, int argc, char **argv)
 {
     struct runner r = {.worker = w};
@@ -456,7 +467,7 @@ int worker_main(const struct worker *w, int argc, char **argv)
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     mem_for_rushes();
-    if (settings_read(&r.settings, file, w->name, NULL, NULL, NULL, &why) == 0)
+    if (prepare(&r, file, &why) == 0)
         status = runner_run(&r);
     else
         log_error("worker.start", "worker=%s: %s", w->name, buf_cstr(&why));

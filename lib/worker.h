@@ -99,7 +99,8 @@ void fold_question(const struct fold *f, const char *type, struct slice payload,
 enum { WORKER_AGAIN = 75 }; /* exit status: another instance is ahead; start again from the log */
 
 /* Runs until SIGTERM or SIGINT; returns the exit status.  argv as settings_file takes it; the seat
- * is that of [<name>], or of [process <name>] where that section does not exist.  Three deaths on
+ * is that of [<name>], or of [process <name>] where that section does not exist.  From then on it
+ * reaches its key, run-dir and the broker, and nothing else (sandbox.h).  Three deaths on
  * one input (counted in run-dir/<name>.deaths) are answered by WorkerFailed.  A second instance is
  * harmless: what both answer is recorded once, and the one that is behind ends with WORKER_AGAIN.
  */

@@ -9,6 +9,8 @@ target_link_libraries(test_sign PRIVATE PkgConfig::CRYPTO)
 target_link_libraries(test_seal PRIVATE PkgConfig::SODIUM)
 
 chancery_test(notify lib_notify)
+chancery_test(sandbox lib_sandbox)
+chancery_test(sandbox_parser lib_sandbox)
 
 # the examples for other languages, checked without any code of ours
 add_test(NAME lib.vectors COMMAND ${PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/vectors.py

@@ -2,4 +2,3 @@
 chancery_test(un adapter_sanctions)
 chancery_test(list adapter_sanctions PkgConfig::UTF8PROC)
 chancery_test(feed adapter_sanctions lib_worker)
-chancery_test(sandbox list_sandbox)

@@ -6,24 +6,34 @@ foreach(name attach load say)
   target_link_libraries(${name} PRIVATE lib_worker proto_embargo proto_sanctions)
   chancery_target(${name})
 endforeach()
+add_executable(dies support/dies.c)
+target_link_libraries(dies PRIVATE lib_base)
+chancery_target(dies)
 add_executable(acked support/acked.c)
 target_link_libraries(acked PRIVATE broker_log)
 chancery_target(acked)
 chancery_plain(chancery adapter_terminal lib_worker lib_client lib_zsock lib_notify lib_base
   proto_embargo proto_sanctions proto_clock proto_alert proto_core)
-chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_notify lib_base proto_core)
+chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_notify lib_sandbox lib_base proto_core)
 chancery_plain(chancery-init broker_log lib_base proto_core)
 chancery_plain(chancery-log broker_backup broker_proof broker_log lib_base proto_core)
-chancery_plain(chancery-embargo worker_embargo lib_worker lib_client lib_zsock lib_notify lib_base
-  proto_embargo proto_sanctions proto_core)
+chancery_plain(chancery-embargo worker_embargo lib_runtime lib_worker lib_client lib_zsock lib_notify
+  lib_sandbox lib_base proto_embargo proto_sanctions proto_core)
 chancery_plain(chancery-audit worker_embargo lib_worker lib_client lib_zsock lib_notify lib_base
   proto_embargo proto_sanctions proto_core)
-chancery_plain(chancery-sanctions adapter_sanctions lib_worker lib_client lib_zsock lib_notify lib_base
-  proto_sanctions proto_core)
-chancery_plain(chancery-list-parse adapter_sanctions list_sandbox lib_base proto_sanctions proto_core)
-chancery_plain(chancery-alert adapter_alert lib_worker lib_client lib_zsock lib_notify lib_base
-  proto_embargo proto_alert proto_sanctions proto_core)
+chancery_plain(chancery-sanctions adapter_sanctions lib_worker lib_client lib_zsock lib_notify
+  lib_sandbox lib_base proto_sanctions proto_core)
+chancery_plain(chancery-list-parse adapter_sanctions lib_sandbox lib_base proto_sanctions proto_core)
+chancery_plain(chancery-alert adapter_alert lib_worker lib_client lib_zsock lib_notify
+  lib_sandbox lib_base proto_embargo proto_alert proto_sanctions proto_core)
 chancery_plain(acked broker_log lib_base proto_core)
+# a sanitizer needs calls that are refused
+chancery_plain(test_sandbox lib_sandbox lib_base proto_core)
+if(TARGET plain_test_sandbox)
+  target_link_libraries(plain_test_sandbox PRIVATE PkgConfig::CMOCKA)
+  target_include_directories(plain_test_sandbox PRIVATE ${CMAKE_BINARY_DIR}/include/tests)
+  add_test(NAME unit.sandbox_plain COMMAND plain_test_sandbox)
+endif()
 chancery_plain(load lib_client lib_zsock lib_base proto_core)
 
 # spoils a stopped instance's log
@@ -51,6 +61,7 @@ chancery_integration(combine 3600)
 chancery_integration(soak 9000)
 chancery_integration(clock 600)
 chancery_integration(notify 600)
+chancery_integration(sandboxed 600)
 chancery_integration(docs 300)
 chancery_integration(units 60)
 chancery_integration(parser 600)

@@ -21,6 +21,7 @@
 #include "lib/mem.h"
 #include "lib/notify.h"
 #include "lib/pulse.h"
+#include "lib/sandbox.h"
 #include "lib/scan.h"
 #include "lib/settings.h"
 
@@ -557,6 +558,9 @@ static int configure(struct alert *a, const char *config)
         password_path(a);
         rc = alert_settings_check(&a->own, &why);
     }
+    if (rc == 0)
+        rc = sandbox_enter(&(struct sandbox){.profile = SANDBOX_SENDER, .settings = &a->settings},
+                           &why);
     if (rc != 0)
         log_error("alert.start", "code=%s: %s", err_code(rc), buf_cstr(&why));
     buf_free(&why);

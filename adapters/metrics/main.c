@@ -5,6 +5,7 @@
  * answer.  One that does not come in time, and a broker that is not there, is told as chancery_up
  * 0: within 2 s in any case.
  */
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "lib/mem.h"
 #include "lib/notify.h"
 #include "lib/pulse.h"
+#include "lib/sandbox.h"
 #include "lib/settings.h"
 
 enum { PATIENCE_MS = 1500, WAITING_MOST = 64 };
@@ -219,22 +221,39 @@ static int run(struct metrics *m)
     return m->status;
 }
 
+static uint16_t port_of(const struct sockaddr_storage *address)
+{
+    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                                : ((const struct sockaddr_in *)address)->sin_port);
+}
+
+static int configure(struct metrics *m, const char *file)
+{
+    struct buf why = {0};
+    int rc = settings_read(&m->settings, file, "metrics", keys, &m->own, NULL, &why);
+
+    if (rc == 0)
+        rc = sandbox_enter(&(struct sandbox){.profile = SANDBOX_METRICS,
+                                             .settings = &m->settings,
+                                             .port = port_of(&m->own.listen)},
+                           &why);
+    if (rc)
+        log_error("metrics.start", "code=%s: %s", err_code(rc), buf_cstr(&why));
+    buf_free(&why);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     int status = EXIT_SETTINGS;
     const char *file = settings_file(argc, argv, "metrics", keys, &status);
-    struct buf why = {0};
 
     if (!file)
         return status;
     signal(SIGPIPE, SIG_IGN); /* who scrapes may be gone */
     struct metrics *m = mem_new(sizeof *m);
-    int rc = settings_read(&m->settings, file, "metrics", keys, &m->own, NULL, &why);
-    if (rc)
-        log_error("metrics.start", "code=%s: %s", err_code(rc), buf_cstr(&why));
-    else
+    if (configure(m, file) == 0)
         status = run(m);
-    buf_free(&why);
     core__status__free_unpacked(m->st, NULL);
     settings_clear(&m->settings);
     mem_free(m);

@@ -22,6 +22,7 @@
 #include "lib/notify.h"
 #include "lib/program.h"
 #include "lib/pulse.h"
+#include "lib/sandbox.h"
 #include "lib/scan.h"
 #include "lib/settings.h"
 
@@ -519,32 +520,45 @@ struct own_settings {
     char *parser;
 };
 
+static const struct conf_key keys[] = {
+    {"sanctions", "parser", CONF_STRING, offsetof(struct own_settings, parser), NULL, 0, PATH_MAX,
+     "Program that reads list files, instead of chancery-list-parse beside chancery-sanctions; it "
+     "may start no other, so it is no script"},
+    {0},
+};
+
+static int configure(struct adapter *a, const char *file, struct own_settings *own)
+{
+    struct buf why = {0};
+    int rc = settings_read(&a->settings, file, "sanctions", keys, own, NULL, &why);
+
+    if (rc == 0) {
+        a->parser = parser_path(own->parser, a->settings.dir);
+        rc = sandbox_enter(&(struct sandbox){.profile = SANDBOX_LISTS,
+                                             .settings = &a->settings,
+                                             .program = a->parser},
+                           &why);
+    }
+    if (rc)
+        log_error("sanctions.start", "%s", buf_cstr(&why));
+    buf_free(&why);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
-    static const struct conf_key keys[] = {
-        {"sanctions", "parser", CONF_STRING, offsetof(struct own_settings, parser), NULL, 0,
-         PATH_MAX,
-         "Program that reads list files, instead of chancery-list-parse beside chancery-sanctions"},
-        {0},
-    };
     struct adapter a = {.status = EXIT_SETTINGS};
     struct own_settings own = {NULL};
-    struct buf why = {0};
     const char *file = settings_file(argc, argv, "sanctions", keys, &a.status);
 
     if (!file)
         return a.status;
     umask(077);
     signal(SIGPIPE, SIG_IGN);
-    if (settings_read(&a.settings, file, "sanctions", keys, &own, NULL, &why) == 0) {
-        a.parser = parser_path(own.parser, a.settings.dir);
+    if (configure(&a, file, &own) == 0)
         a.status = adapter_run(&a);
-    } else {
-        log_error("sanctions.start", "%s", buf_cstr(&why));
-    }
     mem_free(a.parser);
     conf_clear(keys, "sanctions", &own);
     settings_clear(&a.settings);
-    buf_free(&why);
     return a.status;
 }

@@ -14,10 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "adapters/sanctions/sandbox.h"
 #include "adapters/sanctions/un.h"
 #include "lib/err.h"
 #include "lib/pipe.h"
+#include "lib/sandbox.h"
 
 enum { WRITE_BLOCK = 64 * 1024 };
 
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
     int fd = open_file(argv[3], &fault);
     if (fd < 0)
         return refuse_unopened(format, &fault) == 0 ? 0 : 1;
-    if (sandbox_enter(fd) != 0) {
+    if (sandbox_parser(fd) != 0) {
         fprintf(stderr, "chancery-list-parse: cannot confine itself: %s\n", strerror(errno));
         return 1;
     }

@@ -113,7 +113,13 @@ static void process_ended(struct process *p, int status)
 
     if (now - p->started >= STEADY)
         p->pause = PAUSE_LEAST;
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        log_error(
+            "up.forbidden",
+            "%s asked the system for what it never needs and was ended, again in %d ms: it may "
+            "have been taken over; the kernel's log says what it was (type=1326)",
+            p->name, p->pause);
+    else if (WIFSIGNALED(status))
         log_warn("up.ended", "%s was ended by signal %d (%s), again in %d ms", p->name,
                  WTERMSIG(status), strsignal(WTERMSIG(status)), p->pause);
     else

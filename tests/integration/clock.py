@@ -22,7 +22,7 @@ class Clocked(Bare):
         if not os.path.exists(FAKETIME):
             raise Skip("libfaketime is not here")
         super().__init__(founded())
-        self.offset = os.path.join(self.root, "offset")
+        self.offset = os.path.join(self.dir, "run", "offset")  # the broker reads nothing else
         self.environment = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": self.offset,
                             "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         self.history = os.path.join(self.root, "history")

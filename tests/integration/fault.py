@@ -45,7 +45,8 @@ def publish_through(i, first, window, history):
 def fail(template, library, window, name, nth, action):
     """One run: (kind, action, exit status, whether the call was reached, calls made)."""
     i = Bare(template)
-    counts, history = (os.path.join(i.root, n) for n in ("counts", "history"))
+    counts = os.path.join(i.dir, "run", "counts")  # the broker writes nowhere else
+    history = os.path.join(i.root, "history")
     first = i.broker({"LD_PRELOAD": library, "PF_DIR": i.dir, "PF_COUNTS": counts,
                       "PF_FAULT": f"{name}::{nth}:1:{action}"})
     try:

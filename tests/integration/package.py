@@ -13,6 +13,7 @@ import sys
 
 from instance import BUILD, SOURCE, Skip, free_port, run, scratch, snapshot
 from notify import Manager
+from sandboxed import landlock
 
 SUPPORT = os.path.join(SOURCE, "tests", "support")
 sys.path.append(SUPPORT)
@@ -238,6 +239,8 @@ def installed_founded_started_and_removed_in_a_chroot():
     each_process_reads_its_own_key_and_the_broker_alone_the_log(machine)
     for process in processes:
         process.fed()
+        with open(process.log) as f:
+            assert f" landlock={landlock()} " in f.read(), "its unit keeps Landlock from it"
     for process in reversed(processes):
         process.end()
     assert machine.run("chancery", "log", "verify", DIR).startswith("ok")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """parser.py - a parser that its sandbox, a limit or a fault ends: the import is refused with code and cause.
 
-What stands in the parser's place ends itself by the signal that a file names, and is the real one where it names none."""
+What stands in the parser's place ends itself by the signal that a file beside the list names (support/dies.c)."""
 import os
 import shutil
+import signal
 import subprocess
 
 from instance import Instance, run, scratch, snapshot, tool
@@ -13,49 +14,41 @@ DEATHS = {"SYS": ("list.forbidden", "SIGSYS"), "XCPU": ("list.limit", "SIGXCPU")
           "SEGV": ("list.parser_died", "SIGSEGV"), "TERM": ("list.parser_died", "ended before")}
 
 
-def stand_in(folder):
-    """chancery-list-parse in the folder, and a function that says how it ends from now on."""
-    program, word = os.path.join(folder, "chancery-list-parse"), os.path.join(folder, "word")
-    with open(program, "w") as f:
-        f.write(f'#!/bin/sh\nread -r word <{word}\n[ "$word" = none ] || kill -s "$word" $$\n'
-                f'exec {tool("chancery-list-parse")} "$@"\n')
-    os.chmod(program, 0o755)
-
-    def ends_by(name):
-        with open(word, "w") as f:
-            f.write(name + "\n")
-    return program, ends_by
+def ends_by(name, folder):
+    """How the stand-in ends on a file in the folder from now on."""
+    with open(os.path.join(folder, "death"), "w") as f:
+        f.write(f"{getattr(signal, 'SIG' + name).value}\n")
 
 
 def a_parser_that_dies_is_a_refused_import():
     i = Instance()
-    files = scratch()
-    program, ends_by = stand_in(files)
+    real = snapshot("2024-09-21", scratch())
     with open(i.conf) as f:
         conf = f.read()
     with open(i.conf, "w") as f:
-        f.write(conf.replace("[sanctions]\n", f"[sanctions]\nparser = {program}\n"))
-    real = snapshot("2024-09-21", files)
+        f.write(conf.replace("[sanctions]\n", f"[sanctions]\nparser = {tool('dies')}\n"))
     i.up()
     for word, (code, cause) in DEATHS.items():
-        ends_by(word)
+        ends_by(word, os.path.join(i.dir, "run"))
         done = i.run("list", "import", "--list", "un", real)
         assert done.returncode == 1, (word, done.stdout, done.stderr)
         last = i.json("event", "ls", "--stream", "un.feed")[-1]
         assert last["payload"]["code"] == code and cause in last["payload"]["text"], (word, last)
         assert code in done.stdout + done.stderr, (word, done.stdout, done.stderr)
     assert not i.json("event", "ls", "--stream", "embargo.out")
-    ends_by("none")
+    with open(i.conf, "w") as f:
+        f.write(conf)
+    assert i.kill("sanctions")
     i.check("list", "import", "--list", "un", real)
 
 
 def list_diff_says_why_the_parser_died():
     files = scratch()
-    _, ends_by = stand_in(files)
+    shutil.copy(tool("dies"), os.path.join(files, "chancery-list-parse"))
     diff = shutil.copy(tool("chancery-list-diff"), files)
     real = snapshot("2024-09-21", files)
     for word, (code, cause) in DEATHS.items():
-        ends_by(word)
+        ends_by(word, files)
         done = subprocess.run([diff, "--list", "un", real, real, "--json"], capture_output=True,
                               text=True, timeout=60)
         assert done.returncode == 1, (word, done)

@@ -167,6 +167,14 @@ class Loads:
         return took
 
 
+def descriptors_of(pid, status):
+    """How many are open; to who is not root the kernel tells of a confined process only the table's size, which never shrinks."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except PermissionError:
+        return int(status["FDSize"])
+
+
 class Sample:
     """What the kernel says of a process, and how large the log was."""
 
@@ -175,7 +183,7 @@ class Sample:
             status = dict(line.split(":", 1) for line in f)
         self.rss, self.memory = (int(status[name].split()[0]) << 10 for name in ("VmRSS", "RssAnon"))
         self.threads = int(status["Threads"])
-        self.descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+        self.descriptors = descriptors_of(pid, status)
         self.log = log
 
 

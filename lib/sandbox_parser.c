@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "adapters/sanctions/sandbox.h"
+/* sandbox_parser.c - the parser's bounds, which are tighter than any process's: see sandbox.h */
+#include "lib/sandbox.h"
 
 #include <errno.h>
-#include <seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/err.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
+#include "lib/sandbox_filter.h"
 
 /* ---- limits ---- */
 
@@ -45,32 +37,10 @@ static int limits_set(void)
 
 /* ---- the filter ---- */
 
-/* A call, and what its arguments must be. */
-struct rule {
-    int call;
-    unsigned n;
-    struct scmp_arg_cmp arguments[2];
-};
-
-#define EQUALS(argument, value) SCMP_CMP64(argument, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
-#define HAS(argument, bit) \
-    SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(bit), (scmp_datum_t)(bit))
-#define HAS_NOT(argument, bit) SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(bit), 0)
-
-static int rules_add(scmp_filter_ctx filter, const struct rule rules[], size_t n)
-{
-    int rc = 0;
-
-    for (size_t i = 0; i < n && rc == 0; i++)
-        rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rules[i].call, rules[i].n,
-                                    rules[i].arguments);
-    return rc;
-}
-
 /* Memory is never executable and never of a file; the only signal is one's own abort. */
-static int filter_fill(scmp_filter_ctx filter, int file)
+static int fill(scmp_filter_ctx filter, int file)
 {
-    const struct rule rules[] = {
+    const struct filter_rule rules[] = {
         {SCMP_SYS(read), 1, {EQUALS(0, file)}},
         {SCMP_SYS(write), 1, {EQUALS(0, STDOUT_FILENO)}},
         {SCMP_SYS(write), 1, {EQUALS(0, STDERR_FILENO)}},
@@ -92,36 +62,27 @@ static int filter_fill(scmp_filter_ctx filter, int file)
 #endif
     };
 
-    return rules_add(filter, rules, sizeof rules / sizeof *rules);
+    return filter_add(filter, SCMP_ACT_ALLOW, rules, sizeof rules / sizeof *rules);
 }
 
-/* Loading it sets no_new_privs too.  A service manager may keep seccomp(2) itself from its
- * services; then the library knows no KILL_PROCESS and uses prctl(2), and the process is its one
- * thread. */
-static int filter_load(int file)
+/* Loading it sets no_new_privs too. */
+static int load(int file)
 {
-    uint32_t action = SCMP_ACT_KILL_PROCESS;
-    scmp_filter_ctx filter = seccomp_init(action);
+    scmp_filter_ctx filter = filter_new(filter_death());
+    int rc = filter ? fill(filter, file) : -ENOMEM;
 
-    if (!filter)
-        filter = seccomp_init(action = SCMP_ACT_KILL_THREAD);
-    if (!filter)
-        return -ENOMEM;
-    int rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, action);
-    if (rc == 0)
-        rc = filter_fill(filter, file);
     if (rc == 0)
         rc = seccomp_load(filter);
     seccomp_release(filter);
     return rc;
 }
 
-int sandbox_enter(int file)
+int sandbox_parser(int file)
 {
     tzset(); /* timegm reads the zone's file at its first use */
     int rc = limits_set();
     if (rc == 0)
-        rc = filter_load(file);
+        rc = load(file);
     if (rc == 0)
         return 0;
     errno = -rc;
