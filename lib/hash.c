@@ -108,18 +108,18 @@ static const uint8_t *next_block(struct lane *l)
     while (l->part < HASH_PARTS && filled < BLOCK) {
         struct slice part = l->text->parts[l->part];
         size_t left = part.size - l->at, n = left < BLOCK - filled ? left : BLOCK - filled;
+        if (n == 0) {
+            l->part++;
+            l->at = 0;
+            continue;
+        }
         const uint8_t *from = part.data + l->at;
         l->at += n;
         l->size += n;
         if (n == BLOCK)
             return from;
-        if (n)
-            memcpy(l->block + filled, from, n);
+        memcpy(l->block + filled, from, n);
         filled += n;
-        if (l->at == part.size) {
-            l->part++;
-            l->at = 0;
-        }
     }
     return filled == BLOCK ? l->block : last_blocks(l, filled);
 }

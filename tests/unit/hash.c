@@ -54,9 +54,12 @@ static void examples(void **state)
          0x93, 0x0c, 0x3e, 0x60, 0x39, 0xa3, 0x3c, 0xe4, 0x59, 0x64, 0xff,
          0x21, 0x67, 0xf6, 0xec, 0xed, 0xd4, 0x19, 0xdb, 0x06, 0xc1},
     };
-    struct hash hashes[2];
+    struct hash hashes[2], none;
 
     (void)state;
+    hash_many(&none, (struct hash_text[]){{{{NULL, 0}}}}, 1);
+    hash_sha256(&hashes[0], slice_of(NULL, 0));
+    assert_true(hash_equal(&none, &hashes[0]));
     hash_many(hashes, (struct hash_text[]){{{slice_str(one)}}, {{slice_str(two)}}}, 2);
     assert_memory_equal(hashes, expected, sizeof hashes);
 }
