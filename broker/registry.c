@@ -134,7 +134,7 @@ bool registry_is_administrators(const struct registry *r, const struct office *o
 bool registry_is_administrator(const struct registry *r, const struct seat *seat)
 {
     if (!registry_seat_admitted(seat))
-        return seat && strcasecmp(seat->name, r->founded->administrator) == 0;
+        return seat && r->founded && strcasecmp(seat->name, r->founded->administrator) == 0;
     return seat->standing == CORE__STANDING__STANDING_SEATED &&
            registry_is_administrators(r, seat->office);
 }

@@ -359,7 +359,7 @@ static uint32_t next_version(const Core__Registry *r, const char *group)
 static int group_set(const struct call *c, struct session *s, struct members *members)
 {
     Core__GroupSet m = CORE__GROUP_SET__INIT;
-    const Core__Registry *r;
+    const Core__Registry *r = NULL;
     int rc = registry_fetch(s, &r);
 
     if (rc != DONE)

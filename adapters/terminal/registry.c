@@ -46,7 +46,7 @@ static int look(const struct call *c, void (*show)(const Core__Registry *r, stru
                 const char *const head[],
                 ProtobufCMessage *(*nth)(const Core__Registry *r, size_t i))
 {
-    const Core__Registry *r;
+    const Core__Registry *r = NULL;
     struct session s;
     int rc = session_open(&s, c);
 

@@ -70,7 +70,7 @@ static void seats_show(const Core__Registry *r, bool json)
 
 int seat_ls_run(const struct call *c)
 {
-    const Core__Registry *r;
+    const Core__Registry *r = NULL;
     struct session s;
     int rc = session_open(&s, c);
 
