@@ -54,10 +54,10 @@ static int look(const struct call *c, void (*show)(const Core__Registry *r, stru
         return rc;
     rc = registry_fetch(&s, &r);
     progress_end(&s.progress);
-    if (rc == DONE && c->option[OPT_JSON]) {
+    if (r && c->option[OPT_JSON]) {
         for (size_t i = 0; nth(r, i); i++)
             show_message(nth(r, i));
-    } else if (rc == DONE) {
+    } else if (r) {
         struct table *t = table_new(head);
         show(r, t);
         table_print(t, stdout);
