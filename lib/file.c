@@ -67,6 +67,22 @@ int file_write_at(int fd, struct slice bytes, uint64_t offset)
     return 0;
 }
 
+int file_create(const char *file, struct slice bytes, mode_t mode)
+{
+    int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+    if (fd < 0)
+        return errno == EEXIST ? ERR_EXISTS : failed();
+    int rc = file_write_at(fd, bytes, 0) == 0 && fsync(fd) == 0 ? 0 : ERR_IO;
+    if (close(fd) != 0)
+        rc = ERR_IO;
+    if (rc == 0)
+        rc = file_sync_dir_of(file);
+    if (rc != 0)
+        unlink(file);
+    return rc;
+}
+
 static int replace(const char *file, struct slice bytes, mode_t mode)
 {
     char *made = mem_printf("%s.new", file);

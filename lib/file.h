@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "lib/slice.h"
 
 /* What was made, renamed or removed in the directory stays so. */
@@ -13,6 +15,8 @@ int file_sync_dir(const char *dir);
 int file_sync_dir_of(const char *file);
 /* The whole file, behind what is in `out`. */
 int file_read(const char *file, struct buf *out);
+/* A new file, and its name in the directory; ERR_EXISTS rather than overwriting. */
+int file_create(const char *file, struct slice bytes, mode_t mode);
 /* Replaces the file, or makes it, mode 0600: written beside it, synced, renamed. */
 int file_replace(const char *file, struct slice bytes);
 /* The same for everybody to read, mode 0644; the directory is not synced: file_sync_dir. */

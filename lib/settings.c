@@ -122,7 +122,7 @@ static int make_endpoint(struct settings *s, const char *given, struct buf *why)
     return rc;
 }
 
-static bool endpoint_valid(const char *s)
+bool settings_endpoint_valid(const char *s)
 {
     return (strncmp(s, ipc, IPC) == 0 && s[IPC] != '\0' && s[IPC] != '@') ||
            (strncmp(s, "tcp://", 6) == 0 && strchr(s + 6, ':'));
@@ -135,7 +135,7 @@ static int check(const struct settings *s, const char *file, const char *endpoin
     if (!log_name_valid(s->log))
         return refuse(why, file,
                       "[log] name: must be words of [a-z0-9.-]{1,64} with '/' between them");
-    if (!endpoint_valid(endpoint))
+    if (!settings_endpoint_valid(endpoint))
         return refuse(why, file, "[connection] endpoint: must be ipc://PATH or tcp://HOST:PORT");
     if (!hex_decode(key, sizeof key, s->server_key))
         return refuse(why, file, "[connection] server-key: must be 64 hexadecimal digits");

@@ -47,6 +47,8 @@ int settings_read(struct settings *s, const char *file, const char *section,
 /* Another seat of the same instance. */
 void settings_set_seat(struct settings *s, const char *seat);
 void settings_clear(struct settings *s);
+/* ipc://PATH or tcp://HOST:PORT. */
+bool settings_endpoint_valid(const char *s);
 /* What [process NAME] says, or NULL. */
 const struct settings_process *settings_process_find(const struct settings *s, const char *name);
 
