@@ -39,7 +39,7 @@ struct seat_row { /* the seats that every instance begins with */
 struct rule_row { /* and what they may do */
     const char *name;
     int subject_kind;
-    const char *subject; /* "" = the first user's office */
+    const char *subject; /* NULL = the first user's office */
     Core__Verb verbs[2];
     size_t n_verbs;
     const char *stream, *type;
@@ -58,6 +58,7 @@ struct founding { /* the records as they gather */
     int err;                   /* of the first record that does not fit the others */
 };
 
+#define ANY CORE__SUBJECT_KIND__SUBJECT_KIND_ANY
 #define SEAT CORE__SUBJECT_KIND__SUBJECT_KIND_SEAT
 #define ROLE CORE__SUBJECT_KIND__SUBJECT_KIND_ROLE
 #define OFFICE CORE__SUBJECT_KIND__SUBJECT_KIND_OFFICE
@@ -66,7 +67,9 @@ struct founding { /* the records as they gather */
 #define ASK CORE__VERB__VERB_ASK
 #define OFFER CORE__VERB__VERB_OFFER
 
-/* Streams end in the domain that writes them; the first user's office works with all of them. */
+/* Streams end in the domain that writes them; the first user's office works with all of them.  The
+ * rules "own-" open the stream alone: what a seat or an office may sign about itself, the registry
+ * says. */
 static const struct rule_row rule_rows[] = {
     {"administrators-registry", ROLE, "administrator", {PUBLISH, READ}, 2, "registry", "*"},
     {"administrators-read", ROLE, "administrator", {READ}, 1, "*", "*"},
@@ -83,9 +86,11 @@ static const struct rule_row rule_rows[] = {
     {"alert-notices", SEAT, "alert", {READ}, 1, "embargo.out", "*"},
     {"alert-sent", SEAT, "alert", {PUBLISH, READ}, 2, "alert.out", "*"},
     {"metrics-status", SEAT, "metrics", {READ}, 1, "audit", "*"},
-    {"office-reads", OFFICE, "", {READ}, 1, "*", "*"},
-    {"office-asks", OFFICE, "", {ASK}, 1, "*", "*"},
-    {"office-imports", OFFICE, "", {PUBLISH}, 1, "sanctions.in", "*"},
+    {"own-keys", ANY, "", {PUBLISH}, 1, "registry", "chancery.core.v1.Key*"},
+    {"own-seats", ANY, "", {PUBLISH}, 1, "registry", "chancery.core.v1.Seat*"},
+    {"office-reads", OFFICE, NULL, {READ}, 1, "*", "*"},
+    {"office-asks", OFFICE, NULL, {ASK}, 1, "*", "*"},
+    {"office-imports", OFFICE, NULL, {PUBLISH}, 1, "sanctions.in", "*"},
     {"confirmers", ROLE, "confirmer", {PUBLISH}, 1, "embargo.in", "chancery.embargo.v1.*"},
     {"retries", ROLE, "operator", {PUBLISH}, 1, "embargo.in", "chancery.core.v1.RetryInput"},
 };
@@ -304,7 +309,7 @@ static void add_rule(struct founding *f, const struct rule_row *row)
     rule.rule = row->name;
     rule.effect = CORE__EFFECT__EFFECT_ALLOW;
     rule.subject_kind = (Core__SubjectKind)row->subject_kind;
-    rule.subject = row->subject[0] ? row->subject : f->office;
+    rule.subject = row->subject ? row->subject : f->office;
     rule.n_verbs = row->n_verbs;
     rule.verbs = verbs;
     rule.stream = row->stream;
