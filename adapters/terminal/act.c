@@ -4,6 +4,8 @@
  * Each verb says in one sentence what it will change and for whom, and asks, before anything is
  * signed; --yes answers.
  */
+#include "adapters/terminal/act.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,7 +17,7 @@
 
 /* ---- signing ---- */
 
-static bool agreed(const struct call *c, const char *sentence)
+bool act_agreed(const struct call *c, const char *sentence)
 {
     char answer[8] = "";
 
@@ -23,32 +25,35 @@ static bool agreed(const struct call *c, const char *sentence)
         return true;
     fprintf(stderr, "%s\nSign it? [y/N] ", sentence);
     fflush(stderr);
-    return isatty(STDIN_FILENO) && fgets(answer, sizeof answer, stdin) &&
-           (answer[0] == 'y' || answer[0] == 'Y');
+    if (isatty(STDIN_FILENO) && fgets(answer, sizeof answer, stdin) &&
+        (answer[0] == 'y' || answer[0] == 'Y'))
+        return true;
+    complain("nothing was signed; --yes signs without asking");
+    return false;
 }
 
-static int publish(struct session *s, const ProtobufCMessage *message, const char *sentence)
+static int publish(struct session *s, const ProtobufCMessage *const messages[], size_t n,
+                   const char *sentence)
 {
     uint64_t position;
-    int rc = session_request(s, "registry", message, NULL, &position);
+    int rc = session_request_all(s, "registry", messages, n, 0, &position);
 
     progress_end(&s->progress);
     if (rc == FAILED)
         rc = session_unpublished(s);
-    else if (rc == DONE)
+    else if (rc == DONE && n == 1)
         printf("%s: recorded at position %llu\n", sentence, (unsigned long long)position);
+    else if (rc == DONE)
+        printf("%s: recorded at positions %llu to %llu\n", sentence, (unsigned long long)position,
+               (unsigned long long)(position + n - 1));
     return rc;
 }
 
-static int sign_act(const struct call *c, struct session *s, const ProtobufCMessage *message,
-                    char *sentence)
+int act_sign(const struct call *c, struct session *s, const ProtobufCMessage *const messages[],
+             size_t n, char *sentence)
 {
-    int rc = FAILED;
+    int rc = act_agreed(c, sentence) ? publish(s, messages, n, sentence) : FAILED;
 
-    if (agreed(c, sentence))
-        rc = publish(s, message, sentence);
-    else
-        complain("nothing was signed; --yes signs without asking");
     mem_free(sentence);
     return rc;
 }
@@ -60,7 +65,7 @@ static int act(const struct call *c, const ProtobufCMessage *message, char *sent
     int rc = session_open_publishing(&s, c);
 
     if (rc == DONE)
-        rc = sign_act(c, &s, message, sentence);
+        rc = act_sign(c, &s, &message, 1, sentence);
     else
         mem_free(sentence);
     if (rc != UNREACHABLE)
@@ -369,7 +374,8 @@ static int group_set(const struct call *c, struct session *s, struct members *me
     m.name = given(c, OPT_NAME);
     m.n_members = members->n;
     m.members = members->pointers;
-    return sign_act(c, s, &m.base,
+    const ProtobufCMessage *message = &m.base;
+    return act_sign(c, s, &message, 1,
                     mem_printf("%s@%u means %s", m.group, m.version, c->argument[1]));
 }
 

@@ -4,10 +4,8 @@
  * What cannot be known from the two files is said too: whose a key is stands in the registry, and
  * that a log shows everybody the same tree can only be seen by comparing.
  */
-#include <errno.h>
-#include <sys/stat.h>
-
 #include "adapters/terminal/commands.h"
+#include "adapters/terminal/given.h"
 #include "adapters/terminal/show.h"
 #include "lib/err.h"
 #include "lib/file.h"
@@ -104,19 +102,6 @@ static int files_given(struct evidence *e)
                           file, proof_ending);
     }
     return DONE;
-}
-
-/* The file may be anybody's: one that is larger than a record can be is not read. */
-static int read_file(const char *file, struct buf *text)
-{
-    struct stat st;
-
-    if (stat(file, &st) == 0 && st.st_size > FRAME_MOST)
-        return wrong(file, ERR_BOUNDS);
-    if (file_read(file, text) == 0)
-        return DONE;
-    complain("%s: %s", file, strerror(errno));
-    return FAILED;
 }
 
 /* ---- what is checked ---- */
@@ -217,10 +202,10 @@ static void say_unchecked(struct evidence *e)
 static int check(struct evidence *e)
 {
     struct chancery_record record;
-    int status = read_file(e->proof_file, &e->proof_text);
+    int status = given_read(e->proof_file, FRAME_MOST, &e->proof_text);
 
     if (status == DONE)
-        status = read_file(e->record_file, &e->record_text);
+        status = given_read(e->record_file, FRAME_MOST, &e->record_text);
     if (status == DONE)
         status = open_record(e, &record);
     if (status == DONE)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* key.c - `key new`, `key show`, `key export-age`: made where they are used, and only their public
- * halves shown */
+/* key.c - `key new`, `key show`, `key fingerprint`, `key export-age`: made where they are used, and
+ * only their public halves shown */
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
 #include <unistd.h>
 
+#include "adapters/terminal/card.h"
 #include "adapters/terminal/commands.h"
+#include "adapters/terminal/given.h"
 #include "adapters/terminal/show.h"
 #include "chancery/core/v1/registry.pb-c.h"
 #include "lib/err.h"
@@ -113,6 +115,85 @@ int key_show_run(const struct call *c)
     }
     seat_key_clear(&key);
     return DONE;
+}
+
+/* ---- fingerprints ---- */
+
+static void show_print(const struct call *c, const char *of, struct slice print)
+{
+    char hex[2 * CARD_PRINT_SIZE + 1];
+    struct buf words = {0};
+
+    hex_encode(hex, print.data, print.size);
+    text_words(&words, print);
+    if (c->option[OPT_JSON])
+        show_json(json_pack("{s:s, s:s, s:s}", "of", of, "words", buf_cstr(&words), "hex", hex));
+    else
+        show_line(of, "%s  %s", buf_cstr(&words), hex);
+    buf_free(&words);
+}
+
+static void show_half(const struct call *c, const struct half *half,
+                      const uint8_t public_key[KEY_SIZE])
+{
+    uint8_t id[KEY_ID_SIZE];
+
+    key_id(id, public_key);
+    show_print(c, half->name, slice_of(id, sizeof id));
+}
+
+static int print_card(const struct call *c)
+{
+    struct card card = {0};
+    struct buf text = {0}, why = {0};
+    uint8_t print[CARD_PRINT_SIZE];
+    int rc = given_read(c->argument[0], CARD_MOST, &text);
+
+    if (rc == DONE && card_read(&card, c->argument[0], slice_buf(&text), &why) != 0) {
+        complain("%s", buf_cstr(&why));
+        rc = FAILED;
+    }
+    if (rc == DONE) {
+        card_print(print, slice_buf(&text));
+        show_print(c, "card", slice_of(print, sizeof print));
+    }
+    for (size_t i = 0; rc == DONE && halves[i].name; i++)
+        if (card.has[i])
+            show_half(c, &halves[i], card.halves[i]);
+    card_clear(&card);
+    buf_free(&text);
+    buf_free(&why);
+    return rc;
+}
+
+static int print_keys(const struct call *c)
+{
+    struct seat_key key;
+
+    if (!key_read(&key, c->argument[0]))
+        return FAILED;
+    for (const struct half *h = halves; h->name; h++)
+        if (half_of(&key, h))
+            show_half(c, h, half_of(&key, h));
+    seat_key_clear(&key);
+    return DONE;
+}
+
+/* By its beginning, so that a file of secret keys is read by who wipes what it read. */
+static bool is_card(const char *file)
+{
+    char first[CARD_BEGINS];
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd >= 0 ? read(fd, first, sizeof first) : 0;
+
+    if (fd >= 0)
+        close(fd);
+    return n > 0 && card_is(slice_of(first, (size_t)n));
+}
+
+int key_fingerprint_run(const struct call *c)
+{
+    return is_card(c->argument[0]) ? print_card(c) : print_keys(c);
 }
 
 /* ---- for Debian's age ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "adapters/terminal/session.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 
 enum { SECOND = 1000000, TICK_MS = 100, ARENA = 64 << 20, EVENT_ARENA = 16 << 20 };
 static const int64_t reach = 5 * SECOND, publish_for = 30 * SECOND, ask_for = 10 * SECOND,
-                     ask_again = SECOND / 5;
+                     ask_again = SECOND / 5, try_for = 2 * SECOND;
 
 /* ---- opening, waiting, closing ---- */
 
@@ -168,7 +169,13 @@ static int client_open(struct session *s, const char *keep_dir)
     return FAILED;
 }
 
-static int open_session(struct session *s, const struct call *c, bool publishes)
+struct opening {          /* how a session is opened */
+    const char *key_file; /* NULL = that of the seat */
+    bool publishes;
+    int64_t patience; /* 0 = as long as the broker may be gone, and then it is said */
+};
+
+static int open_session(struct session *s, const struct call *c, const struct opening *how)
 {
     bool up = false;
 
@@ -177,12 +184,16 @@ static int open_session(struct session *s, const struct call *c, bool publishes)
     int rc = settings_of_call(&s->settings, c);
     if (rc != DONE)
         return rc;
+    if (how->key_file) {
+        mem_free(s->settings.key_file);
+        s->settings.key_file = mem_str(how->key_file);
+    }
     uv_loop_init(&s->loop);
     uv_timer_init(&s->loop, &s->timer);
     s->timer.data = s;
     s->arena = arena_new(ARENA);
     progress_begin(&s->progress, "connecting");
-    rc = client_open(s, publishes ? s->settings.keep_dir : NULL);
+    rc = client_open(s, how->publishes ? s->settings.keep_dir : NULL);
     if (rc != DONE) {
         session_close(s);
         return rc;
@@ -190,21 +201,27 @@ static int open_session(struct session *s, const struct call *c, bool publishes)
     uv_timer_start(&s->timer, on_tick, TICK_MS, TICK_MS);
     chancery_on_session(s->client, on_session, &up);
     s->gone = now();
-    rc = session_wait(s, &up, 0);
+    rc = session_wait(s, &up, how->patience);
     chancery_on_session(s->client, on_no_session, NULL);
     if (rc != DONE)
         session_close(s);
-    return rc;
+    return rc == FAILED ? UNREACHABLE : rc;
 }
 
 int session_open(struct session *s, const struct call *c)
 {
-    return open_session(s, c, false);
+    return open_session(s, c, &(struct opening){0});
 }
 
 int session_open_publishing(struct session *s, const struct call *c)
 {
-    return open_session(s, c, true);
+    return open_session(s, c, &(struct opening){.publishes = true});
+}
+
+int session_try(struct session *s, const struct call *c, const char *key_file)
+{
+    return open_session(
+        s, c, &(struct opening){.key_file = key_file, .publishes = true, .patience = try_for});
 }
 
 int session_published(struct session *s, const struct call *c)
@@ -264,10 +281,19 @@ static void on_published(void *arg, const struct chancery_result *result)
     published_take(&s->published, result, 0);
 }
 
-int session_publish(struct session *s, const struct chancery_event *event)
+static void not_answered(struct session *s)
+{
+    const struct chancery_result result = {
+        .outcome = CHANCERY_UNKNOWN, .code = err_code(ERR_UNKNOWN), .text = err_text(ERR_UNKNOWN)};
+
+    on_published(s, &result);
+}
+
+int session_publish_all(struct session *s, const struct chancery_event events[], size_t n,
+                        int64_t patience)
 {
     s->published_done = false;
-    int rc = chancery_publish(s->client, event, 1, on_published, s);
+    int rc = chancery_publish(s->client, events, n, on_published, s);
 
     if (rc < 0) {
         const struct chancery_result result = {
@@ -275,10 +301,17 @@ int session_publish(struct session *s, const struct chancery_event *event)
         on_published(s, &result);
         return FAILED;
     }
-    rc = session_wait(s, &s->published_done, 0);
+    rc = session_wait(s, &s->published_done, patience);
+    if (rc == FAILED)
+        not_answered(s);
     if (rc != DONE)
         return rc;
     return s->published.outcome == CHANCERY_RECORDED ? DONE : FAILED;
+}
+
+int session_publish(struct session *s, const struct chancery_event *event)
+{
+    return session_publish_all(s, event, 1, 0);
 }
 
 int session_unpublished(struct session *s)
@@ -293,23 +326,47 @@ int session_unpublished(struct session *s)
                         " publishes asks again; look with `chancery event ls`");
 }
 
+/* The payload is the caller's to free. */
+static struct chancery_event event_of(const char *stream, const ProtobufCMessage *message,
+                                      uint8_t **payload)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+
+    *payload = mem_new(size);
+    protobuf_c_message_pack(message, *payload);
+    return (struct chancery_event){.stream = stream,
+                                   .type = message->descriptor->name,
+                                   .payload = *payload,
+                                   .payload_size = size};
+}
+
 int session_request(struct session *s, const char *stream, const ProtobufCMessage *message,
                     const struct chancery_part *part, uint64_t *position)
 {
-    size_t size = protobuf_c_message_get_packed_size(message);
-    uint8_t *payload = mem_new(size);
-    struct chancery_event event = {
-        .stream = stream,
-        .type = message->descriptor->name,
-        .payload = payload,
-        .payload_size = size,
-        .parts = part,
-        .n_parts = part ? 1 : 0,
-    };
+    uint8_t *payload;
+    struct chancery_event event = event_of(stream, message, &payload);
 
-    protobuf_c_message_pack(message, payload);
+    event.parts = part;
+    event.n_parts = part ? 1 : 0;
     int rc = session_publish(s, &event);
     mem_free(payload);
+    *position = s->published.position;
+    return rc;
+}
+
+int session_request_all(struct session *s, const char *stream,
+                        const ProtobufCMessage *const messages[], size_t n, int64_t patience,
+                        uint64_t *position)
+{
+    struct chancery_event events[SESSION_MESSAGES] = {{0}};
+    uint8_t *payloads[SESSION_MESSAGES];
+
+    assert(n <= SESSION_MESSAGES);
+    for (size_t i = 0; i < n; i++)
+        events[i] = event_of(stream, messages[i], &payloads[i]);
+    int rc = session_publish_all(s, events, n, patience);
+    for (size_t i = 0; i < n; i++)
+        mem_free(payloads[i]);
     *position = s->published.position;
     return rc;
 }

@@ -54,6 +54,9 @@ int session_open_publishing(struct session *s, const struct call *c);
 /* All is published that this command publishes: another one may, while this one waits for answers.
  * As session_open; the session is closed when it is not DONE. */
 int session_published(struct session *s, const struct call *c);
+/* As session_open_publishing, with the keys of that file and without a word where the broker does
+ * not take them: UNREACHABLE after 2 s. */
+int session_try(struct session *s, const struct call *c, const char *key_file);
 void session_close(struct session *s); /* all zero is fine */
 
 /* Runs the loop until *done: DONE, FAILED when `patience` (microseconds, 0 = for ever) is over, or
@@ -68,11 +71,22 @@ int session_fail(struct session *s, const char *format, ...) __attribute__((form
 /* Publishes one event: s->published tells what became of it.  DONE only when it was recorded;
  * nothing is complained about but that the broker is gone. */
 int session_publish(struct session *s, const struct chancery_event *event);
+/* Publishes 1 to 64 events, all or nothing: s->published is that of the first, or why not.  Without
+ * an answer within `patience` (microseconds, 0 = for ever) FAILED, and s->published.outcome is
+ * CHANCERY_UNKNOWN. */
+int session_publish_all(struct session *s, const struct chancery_event events[], size_t n,
+                        int64_t patience);
 /* Complains that the event was refused, or may be recorded or not; returns FAILED. */
 int session_unpublished(struct session *s);
 /* Packs the message and publishes it to the stream: its position. */
 int session_request(struct session *s, const char *stream, const ProtobufCMessage *message,
                     const struct chancery_part *part, uint64_t *position);
+
+/* The same of several, at most SESSION_MESSAGES, all or nothing: the first one's position. */
+enum { SESSION_MESSAGES = 8 };
+int session_request_all(struct session *s, const char *stream,
+                        const ProtobufCMessage *const messages[], size_t n, int64_t patience,
+                        uint64_t *position);
 
 /* The answer lies in the session's arena.  Waits s->ask_for, 10 s unless the command sets it, for a
  * worker that starts or still reads the log. */

@@ -127,6 +127,16 @@ const struct option_row option_rows[OPTIONS] = {
                         .argument = "NUMBER",
                         .help =
                             "so many seats it fills itself (default: administrators fill them)"},
+    [OPT_ENDPOINT] = {.name = "endpoint",
+                      .argument = "URL",
+                      .help = "where the invited seat reaches the broker, tcp://HOST:PORT "
+                              "(default: as this instance)"},
+    [OPT_CONTACTS] = {.name = "from",
+                      .argument = "FILE",
+                      .help = "invite everybody of this table, seat,office,name (CSV)"},
+    [OPT_INVITATIONS] = {.name = "out",
+                         .argument = "DIR",
+                         .help = "the directory for their invitations, SEAT.invitation"},
     [OPT_SINCE] = {.name = "since", .argument = "TIME", .help = "from when, RFC 3339"},
     [OPT_TILL] = {.name = "till", .argument = "TIME", .help = "until when, RFC 3339"},
     [OPT_RULE_TYPE] = {.name = "type",
@@ -170,6 +180,7 @@ const struct option_row option_rows[OPTIONS] = {
 #define EVENT "position received envelope payload"
 #define OUTCOME "list outcome request position entries type answer"
 #define SIGNED (SESSION | BIT(OPT_YES))
+#define SEAT "seat office kind standing name keys"
 #define RESULT "result position received id code text field"
 
 const struct verb verbs[] = {
@@ -642,14 +653,88 @@ const struct verb verbs[] = {
         .run = key_export_age_run,
     },
     {
+        .noun = "key",
+        .verb = "fingerprint",
+        .arguments = "FILE",
+        .least = 1,
+        .most = 1,
+        .help = "the fingerprints of a seat's card or keys, in words and in hexadecimal",
+        .options = BIT(OPT_JSON),
+        .json = LINES,
+        .fields = "of words hex",
+        .run = key_fingerprint_run,
+    },
+    {
+        .noun = "join",
+        .verb = "",
+        .arguments = "FILE DIR",
+        .least = 2,
+        .most = 2,
+        .help = "take an invitation: make a seat's keys and directory, and the card to send back",
+        .more = "FILE is what `chancery seat invite` wrote; DIR is new, or empty. The secret keys "
+                "are made in it and never leave it; DIR/SEAT.card holds their public halves. Once "
+                "it is admitted, work with --dir DIR.",
+        .run = join_run,
+    },
+    {
         .noun = "seat",
         .verb = "ls",
         .arguments = "",
         .help = "who may act for which office, with which keys",
         .options = SHOWN,
         .json = LINES,
-        .fields = "seat office kind standing name keys",
+        .fields = SEAT,
         .run = seat_ls_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "show",
+        .arguments = "SEAT",
+        .least = 1,
+        .most = 1,
+        .help = "one seat, and all keys that it ever had",
+        .options = SHOWN,
+        .json = AN_OBJECT,
+        .fields = SEAT,
+        .run = seat_show_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "invite",
+        .arguments = "[SEAT OFFICE FILE]",
+        .most = 3,
+        .help = "write an invitation to a seat, for `chancery join`; needs no broker",
+        .more = "FILE is new. Nothing in an invitation is secret: it may go by e-mail. It changes "
+                "nothing here, and nobody is admitted by it. With --from and --out one is written "
+                "for every line of a table.",
+        .options =
+            INSTANCE | BIT(OPT_NAME) | BIT(OPT_ENDPOINT) | BIT(OPT_CONTACTS) | BIT(OPT_INVITATIONS),
+        .run = seat_invite_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "admit",
+        .arguments = "CARD",
+        .least = 1,
+        .most = 1,
+        .help = "seat who answers an invitation, with the keys of the card",
+        .more = "CARD is what `chancery join` wrote. Compare its fingerprint with that person by "
+                "telephone first: e-mail proves nothing. Seat and keys are recorded together or "
+                "not at all. By administrators, and by a seat of an office that fills its own.",
+        .options = SIGNED,
+        .run = seat_admit_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "rotate",
+        .arguments = "",
+        .help = "new keys for the seat in place of those that it has, which are revoked",
+        .more = "The new ones are made here and lie in keys/SEAT.key.new until they are "
+                "registered, the old ones then in keys/SEAT.key.old. Interrupted at any moment: "
+                "run it again, and it finishes. Start the processes that act as the seat again "
+                "afterwards.",
+        .options = SIGNED,
+        .run = seat_rotate_run,
     },
     {
         .noun = "seat",

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* act.h - signing about the registry: what will change is said in one sentence, and asked */
+#pragma once
+
+#include "adapters/terminal/session.h"
+
+/* Whether the person agrees, or --yes did; complains otherwise. */
+bool act_agreed(const struct call *c, const char *sentence);
+/* Asks, and publishes all of the messages or none, at most SESSION_MESSAGES.  Takes the sentence
+ * over. */
+int act_sign(const struct call *c, struct session *s, const ProtobufCMessage *const messages[],
+             size_t n, char *sentence);
