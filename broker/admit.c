@@ -1,36 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/admit.h"
+#include "broker/admit_inside.h"
 
 #include <stdlib.h>
 
-#include "broker/deliver.h"
 #include "broker/registry_log.h"
 #include "lib/err.h"
-#include "lib/seal.h"
 
-enum { NAMINGS_MOST = 64 }; /* events looked at for a part; past them it is put again */
 static const int64_t DAY = INT64_C(24) * 3600 * 1000000, CLOCKS_AGREE = INT64_C(300) * 1000000;
 static const char ROLE_TRANSCRIBER[] = "transcriber";
 static const char DUE[] = "chancery.clock.v1.Due";
-
-struct check { /* one event among those of its batch */
-    const struct admit *a;
-    struct admit_event *events;
-    size_t i;
-    struct refusal *why;
-};
-
-typedef int check_step(const struct check *c);
-
-static struct admit_event *event_of(const struct check *c)
-{
-    return &c->events[c->i];
-}
-
-static const Core__Envelope *envelope_of(const struct check *c)
-{
-    return c->events[c->i].event.envelope;
-}
 
 bool admit_is_registry(const struct admit_event *e)
 {
@@ -82,8 +60,7 @@ static int find_known(const struct check *c)
 
 /* ---- whose it is ---- */
 
-/* The log that the envelope was made for, when this one goes on from it; else NULL. */
-static const struct predecessor *predecessor_of(const struct check *c)
+const struct predecessor *admit_predecessor(const struct check *c)
 {
     return registry_predecessor(c->a->registry, envelope_of(c)->log);
 }
@@ -93,7 +70,7 @@ static int check_seat(const struct check *c)
     const Core__Envelope *env = envelope_of(c);
     const struct seat *seat = c->a->seat;
 
-    if (strcmp(env->log, c->a->log) != 0 && !predecessor_of(c))
+    if (strcmp(env->log, c->a->log) != 0 && !admit_predecessor(c))
         return refuse(c->why, ERR_LOG, "log", "meant for %s; this is %s", env->log, c->a->log);
     if (strcmp(env->seat, seat->name) != 0)
         return refuse(c->why, ERR_SEAT, "seat", "the session is that of %s", seat->name);
@@ -107,7 +84,7 @@ static int check_seat(const struct check *c)
 /* What a predecessor recorded comes back until the return is ended; what came back is known. */
 static int check_return(const struct check *c)
 {
-    if (!predecessor_of(c) || registry_returning(c->a->registry))
+    if (!admit_predecessor(c) || registry_returning(c->a->registry))
         return 0;
     return refuse(c->why, ERR_LOG, "log",
                   "made for %s, from which %s goes on, and the return is ended: sign it for %s",
@@ -126,45 +103,12 @@ static bool goes_along(const struct check *c)
     return strcmp(env->stream, before->stream) == 0 && strcmp(env->type, before->type) == 0;
 }
 
-struct recalled {
-    const struct check *c;
-    bool yes;
-};
-
-static int weigh_recall(void *arg, const struct journal_record *rec)
-{
-    struct recalled *a = arg;
-    struct event e;
-    char where[128];
-    struct arena *arena = arena_new(FRAME_MOST);
-
-    a->yes = event_open_head(&e, rec->event, arena, where) == 0 &&
-             access_recall(a->c->a->registry, a->c->a->seat, e.envelope);
-    arena_free(arena);
-    return 0;
-}
-
-/* A seat that left confirms recalls, and does nothing else. */
-static int check_left(const struct check *c)
-{
-    const Core__Envelope *env = envelope_of(c);
-    struct recalled a = {c, false};
-
-    if (env->in_reply_to && env->kind == CORE__KIND__KIND_NEW &&
-        env->in_reply_to->position <= journal_head(c->a->journal))
-        journal_get(c->a->journal, env->in_reply_to->position, weigh_recall, &a);
-    return a.yes ? 0
-                 : refuse(c->why, ERR_DENIED, "seat",
-                          "%s left: it may confirm recalls, in reply to them, and nothing else",
-                          c->a->seat->name);
-}
-
 static int check_access(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
 
     if (c->a->seat->standing == CORE__STANDING__STANDING_LEFT)
-        return check_left(c);
+        return admit_check_left(c);
     if (c->a->own || goes_along(c) ||
         (strcmp(env->stream, "audit") != 0 &&
          access_allows(c->a->registry, c->a->seat, CORE__VERB__VERB_PUBLISH, env->stream,
@@ -215,7 +159,7 @@ static int check_recipients(const struct check *c, Core__Recipient *const list[]
 {
     const Core__Envelope *env = envelope_of(c);
     /* a worker answers whoever asked, under the label of the question */
-    int label = env->cause ? 0 : (int)env->handling->label;
+    int label = admit_is_answer(c) ? 0 : (int)env->handling->label;
 
     for (size_t k = 0; k < n; k++) {
         if (!registry_knows(c->a->registry, list[k]))
@@ -316,7 +260,7 @@ static int check_id(const struct check *c)
                       "not a UUIDv7, nor the UUIDv8 of this cause and ordinal");
     }
     bool of_age = llabs(made - c->a->at.now) <= DAY || llabs(made - c->a->at.machine) <= DAY;
-    if (!of_age && !predecessor_of(c))
+    if (!of_age && !admit_predecessor(c))
         return refuse(
             c->why, ERR_ID_STALE, "id",
             "the id's time is more than 24 hours from the broker's; publish with a new one");
@@ -371,7 +315,7 @@ static int check_cause(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
     uint64_t head = journal_head(c->a->journal);
-    const struct predecessor *p = predecessor_of(c);
+    const struct predecessor *p = admit_predecessor(c);
 
     if (p && env->cause > p->position)
         return refuse(c->why, ERR_CAUSE, "cause",
@@ -381,286 +325,6 @@ static int check_cause(const struct check *c)
         return 0;
     return refuse(c->why, ERR_CAUSE, "cause", "position %llu is not recorded; the log ends at %llu",
                   (unsigned long long)env->cause, (unsigned long long)head);
-}
-
-struct named {
-    const Core__EventRef *ref;
-    bool agrees;
-};
-
-static int compare_named(void *arg, const struct journal_record *rec)
-{
-    struct named *n = arg;
-    struct event e;
-    char where[128];
-    struct arena *arena = arena_new(FRAME_MOST);
-
-    if (event_open(&e, rec->event, rec->payload, arena, where) == 0)
-        n->agrees = slice_equal(slice_of(e.envelope_hash.bytes, HASH_SIZE),
-                                slice_of(n->ref->envelope_hash.data, n->ref->envelope_hash.len));
-    arena_free(arena);
-    return 0;
-}
-
-/* Another log's, whose readers check it there; so what a predecessor recorded and lost. */
-static bool is_elsewhere(const struct check *c, const Core__EventRef *ref)
-{
-    const char *log = ref->log[0] ? ref->log : envelope_of(c)->log;
-    const struct predecessor *p = registry_predecessor(c->a->registry, log);
-
-    return p ? ref->position > p->position : strcmp(log, c->a->log) != 0;
-}
-
-static int check_reference(const struct check *c, const Core__EventRef *ref, const char *field)
-{
-    struct named n = {ref, false};
-    uint64_t head = journal_head(c->a->journal);
-
-    if (is_elsewhere(c, ref))
-        return 0;
-    if (ref->position == 0 || ref->position > head)
-        return refuse(c->why, ERR_REFERENCE, field, "position %llu is not recorded",
-                      (unsigned long long)ref->position);
-    if (ref->envelope_hash.len == 0)
-        return 0;
-    int rc = journal_get(c->a->journal, ref->position, compare_named, &n);
-    if (rc)
-        return refuse(c->why, rc, field, "position %llu cannot be read",
-                      (unsigned long long)ref->position);
-    if (!n.agrees)
-        return refuse(c->why, ERR_REFERENCE, field,
-                      "the envelope at position %llu has another hash",
-                      (unsigned long long)ref->position);
-    return 0;
-}
-
-static int check_references(const struct check *c)
-{
-    const Core__Envelope *env = envelope_of(c);
-    int rc = 0;
-
-    for (size_t k = 0; rc == 0 && k < env->n_references; k++)
-        rc = check_reference(c, env->references[k], "references");
-    if (rc == 0 && env->in_reply_to)
-        rc = check_reference(c, env->in_reply_to, "in_reply_to");
-    return rc;
-}
-
-/* ---- what it answers or changes ---- */
-
-struct source { /* an event that this one answers, refers to or changes */
-    const struct check *c;
-    bool acts;    /* it changes it: UPDATE, CANCEL or RECALL */
-    bool answers; /* it is a worker's answer to it */
-    const char *field;
-    int rc;
-};
-
-static bool by_originator(const struct check *c, const Core__Envelope *source)
-{
-    return strcasecmp(source->office, envelope_of(c)->office) == 0 ||
-           (source->acting_for[0] && strcasecmp(source->acting_for, envelope_of(c)->office) == 0);
-}
-
-static bool same_recipients(Core__Recipient *const a[], size_t n_a, Core__Recipient *const b[],
-                            size_t n_b)
-{
-    bool same = n_a == n_b;
-
-    for (size_t i = 0; same && i < n_a; i++)
-        same = a[i]->kind == b[i]->kind && strcasecmp(a[i]->name, b[i]->name) == 0;
-    return same;
-}
-
-/* A recall reaches exactly whom the original reached. */
-static int weigh_act(const struct source *s, const Core__Envelope *source)
-{
-    const Core__Envelope *env = envelope_of(s->c);
-    const Core__Handling *now = env->handling, *then = source->handling;
-
-    if (!by_originator(s->c, source))
-        return refuse(s->c->why, ERR_DENIED, "kind", "only %s changes what it published",
-                      source->office);
-    if (env->kind == CORE__KIND__KIND_RECALL &&
-        (now->label != then->label ||
-         !same_recipients(now->recipients, now->n_recipients, then->recipients,
-                          then->n_recipients) ||
-         !same_recipients(now->release_to, now->n_release_to, then->release_to,
-                          then->n_release_to)))
-        return refuse(s->c->why, ERR_HANDLING, "handling",
-                      "a recall goes to the recipients of the original, under its label");
-    return 0;
-}
-
-/* Its originator may release it; a worker may lower what the table says. */
-static int weigh_lowering(const struct source *s, const Core__Envelope *source)
-{
-    const Core__Envelope *env = envelope_of(s->c);
-
-    if (by_originator(s->c, source) ||
-        access_as_restricted(env->handling, source->handling, source->office))
-        return 0;
-    int lowest = s->answers ? registry_lowest(s->c->a->registry, source->type, env->type) : 0;
-    if (lowest && (int)env->handling->label >= lowest)
-        return 0;
-    return refuse(s->c->why, ERR_LOWERED, s->field,
-                  "less restricted than what it answers, %s of %s: keep its label and recipients, "
-                  "or ask its originator to release it",
-                  label_text((int)source->handling->label), source->office);
-}
-
-/* What a seat may not read, it learns nothing of by answering. */
-static bool may_name(const struct source *s, const Core__Envelope *source)
-{
-    const struct seat *seat = s->c->a->seat;
-
-    return s->c->a->own || strcmp(source->seat, seat->name) == 0 ||
-           access_read(s->c->a->registry, seat, source);
-}
-
-static int weigh_source(void *arg, const struct journal_record *rec)
-{
-    struct source *s = arg;
-    struct event e;
-    char where[128];
-    struct arena *arena = arena_new(FRAME_MOST);
-
-    s->rc = event_open_head(&e, rec->event, arena, where);
-    if (s->rc == 0 && !may_name(s, e.envelope))
-        s->rc = refuse(s->c->why, s->answers ? ERR_CAUSE : ERR_REFERENCE, s->field,
-                       "position %llu is not one that %s may read",
-                       (unsigned long long)rec->position, s->c->a->seat->name);
-    if (s->rc == 0 && s->acts)
-        s->rc = weigh_act(s, e.envelope);
-    if (s->rc == 0)
-        s->rc = weigh_lowering(s, e.envelope);
-    arena_free(arena);
-    return 0;
-}
-
-static int check_source(struct source *s, uint64_t position)
-{
-    int rc = journal_get(s->c->a->journal, position, weigh_source, s);
-
-    return rc ? refuse(s->c->why, rc, s->field, "position %llu cannot be read",
-                       (unsigned long long)position)
-              : s->rc;
-}
-
-/* The one before it in the batch answered the same input alike, and passed. */
-static bool answers_as_before(const struct check *c)
-{
-    const Core__Envelope *env = envelope_of(c), *before;
-
-    if (c->i == 0 || c->events[c->i - 1].known)
-        return false;
-    before = c->events[c->i - 1].event.envelope;
-    return before->cause == env->cause && strcmp(before->type, env->type) == 0 &&
-           before->handling->label == env->handling->label &&
-           env->handling->n_recipients + env->handling->n_release_to == 0;
-}
-
-static int check_answered(const struct check *c)
-{
-    const Core__Envelope *env = envelope_of(c);
-    int rc = 0;
-
-    for (size_t k = 0; rc == 0 && k < env->n_references; k++) {
-        struct source s = {c, k == 0 && env->kind != CORE__KIND__KIND_NEW, false, "references", 0};
-        if (!is_elsewhere(c, env->references[k]))
-            rc = check_source(&s, env->references[k]->position);
-    }
-    if (rc == 0 && env->in_reply_to && !is_elsewhere(c, env->in_reply_to)) {
-        struct source s = {c, false, false, "in_reply_to", 0};
-        rc = check_source(&s, env->in_reply_to->position);
-    }
-    if (rc == 0 && env->cause && !answers_as_before(c)) {
-        struct source s = {c, false, true, "cause", 0};
-        rc = check_source(&s, env->cause);
-    }
-    return rc;
-}
-
-struct naming { /* an event that names a part */
-    const struct check *c;
-    bool open; /* the seat wrote it or may read it */
-};
-
-static int weigh_naming(void *arg, const struct journal_record *rec)
-{
-    struct naming *n = arg;
-    const struct seat *seat = n->c->a->seat;
-    struct event e;
-    char where[128];
-    struct arena *arena = arena_new(FRAME_MOST);
-
-    n->open = event_open_head(&e, rec->event, arena, where) == 0 &&
-              (strcmp(e.envelope->seat, seat->name) == 0 ||
-               access_read(n->c->a->registry, seat, e.envelope));
-    arena_free(arena);
-    return 0;
-}
-
-/* Who only knows a part's hash must not get its bytes through an event of its own. 0 where the seat
- * may name it, ERR_NOT_FOUND, or that the log cannot be read. */
-static int find_naming(const struct check *c, const struct hash *part)
-{
-    struct naming n = {c, parts_put_by(c->a->parts, c->a->seat->name, part)};
-    uint64_t at = 0;
-    int rc = 0;
-
-    for (int k = 0; rc == 0 && !n.open && k < NAMINGS_MOST; k++) {
-        rc = journal_part(c->a->journal, part, at + 1, &at);
-        if (rc == 0)
-            rc = journal_get(c->a->journal, at, weigh_naming, &n);
-    }
-    return rc == 0 && !n.open ? ERR_NOT_FOUND : rc;
-}
-
-/* Whether it is sealed for whom it says nobody here can tell, but a clear one shows. */
-static int check_sealed(const struct check *c, const struct hash *part, const char *hex)
-{
-    struct buf first = {0};
-    uint64_t size;
-    int rc = parts_get(c->a->parts, part, 0, SEAL_INTRO_SIZE, &first, &size);
-
-    if (rc)
-        rc = refuse(c->why, rc, "parts", "%s cannot be read", hex);
-    else if (!seal_begins(slice_buf(&first)))
-        rc = refuse(c->why, ERR_PART, "parts",
-                    "%s is said to be sealed and is no file of age v1; seal it first", hex);
-    buf_free(&first);
-    return rc;
-}
-
-static int check_part(const struct check *c, const Core__PartRef *ref)
-{
-    struct hash part;
-    char hex[2 * HASH_SIZE + 1];
-
-    memcpy(part.bytes, ref->sha256.data, HASH_SIZE);
-    hex_encode(hex, part.bytes, HASH_SIZE);
-    int rc = find_naming(c, &part);
-    if (rc && rc != ERR_NOT_FOUND)
-        return refuse(c->why, rc, "parts", "who named the part cannot be read");
-    int64_t size = rc == 0 ? parts_size(c->a->parts, &part) : -1;
-    if (size < 0)
-        return refuse(c->why, ERR_PART_MISSING, "parts",
-                      "%s was not put by this seat; put it first", hex);
-    if ((uint64_t)size != ref->size)
-        return refuse(c->why, ERR_PART, "parts", "%s has another size", hex);
-    /* what a predecessor took comes back as it is */
-    return ref->sealed && !predecessor_of(c) ? check_sealed(c, &part, hex) : 0;
-}
-
-static int check_parts(const struct check *c)
-{
-    const Core__Envelope *env = envelope_of(c);
-    int rc = 0;
-
-    for (size_t k = 0; rc == 0 && k < env->n_parts; k++)
-        rc = check_part(c, env->parts[k]);
-    return rc;
 }
 
 static int check_due(const struct check *c)
@@ -680,8 +344,8 @@ static check_step *const allowed_steps[] = {
 };
 
 static check_step *const steps[] = {
-    check_key,        check_signature, check_halted, check_id,  check_order, check_cause,
-    check_references, check_answered,  check_parts,  check_due, NULL,
+    check_key,   check_signature,   check_halted,      check_id,  check_order,
+    check_cause, admit_check_named, admit_check_parts, check_due, NULL,
 };
 
 static int run(const struct check *c, check_step *const list[])

@@ -4,6 +4,7 @@ and labels is asked and read, beside a table of rules written here by hand.
 
 The table below knows nothing of the product: it states the rules as chancery(7) does. Readers are Python clients."""
 import base64
+import hashlib
 import json
 import os
 import random
@@ -136,6 +137,14 @@ class Service:
         os.symlink(os.path.join(self.i.dir, "log.vkey"), os.path.join(desk, "log.vkey"))
         for kind in ("curve", "ed25519"):
             yield f"KEY_KIND_{kind.upper()}", base64.b64encode(bytes.fromhex(public[kind])).decode()
+
+    def process(self, name, office):
+        """A seat more, of a process."""
+        seat = Seat(name, next(o for o in self.offices if o.name == office))
+        self.i.register("SeatAdmitted", {"seat": name, "office": office, "kind": "SEAT_KIND_PROCESS"})
+        for kind, key in self.keys_of(seat):
+            self.i.register("KeyAdded", {"seat": name, "kind": kind, "publicKey": key})
+        return seat
 
     def client(self, name):
         import client  # noqa: PLC0415 (found once protoc has run)
@@ -300,6 +309,83 @@ def a_worker_answers_under_the_label_of_the_question():
     assert [r["name"] for r in answer["envelope"]["handling"]["recipients"]] == ["QMA/secretariat", "QMB/npc", "panel@1"]
 
 
+def paper_is_entered_by_who_may_and_with_its_scan():
+    s = service()
+    from chancery.core.v1 import envelope_pb2 as e, frames_pb2  # noqa: PLC0415
+    i, stream, writer = s.i, "paper", s.seats[4]  # of QMB/npc
+    words = ("--yes", "--seat", "administrator")
+    i.check("access", "allow", "paper", "any", "publish,read", stream, *words)
+    scan = os.urandom(100)
+    part = e.PartRef(sha256=hashlib.sha256(scan).digest(), size=len(scan), media_type="image/png", name="scan.png")
+
+    def enter(**members):
+        return s.publish(writer, stream, "GREEN", evidence=e.EVIDENCE_TRANSCRIBED, **members)
+    c = s.client(writer.name)
+    c.call(put_part=frames_pb2.PutPart(sha256=part.sha256, size=len(scan), chunk=scan))
+    assert enter(acting_for="QMC/npc", parts=[part]) == "access.denied", "without the role"
+    i.check("office", "set", "QMB/npc", "--roles", ",".join([*writer.office.roles, "transcriber"]), "--clearance",
+            LABELS[writer.office.clearance].lower().replace("_", "+"), *words)
+    assert enter(parts=[part]) == "field.invalid", "of whom?"
+    assert enter(acting_for="QMC/npc") == "field.invalid", "without a scan"
+    assert enter(acting_for="QMX/npc", parts=[part]) == "not.found"
+    entered = enter(acting_for="QMC/npc", parts=[part])
+    assert "TRANSCRIBED" in i.json("event", "show", str(entered["position"]))[0]["envelope"]["evidence"]
+    # it was published for QMC/npc, which may change it; another office may not
+    change = {"kind": e.KIND_CANCEL, "references": [e.EventRef(position=entered["position"])]}
+    assert s.publish(s.seats[12], stream, "GREEN", **change) == "access.denied"
+    assert s.publish(s.seats[8], stream, "GREEN", **change)["position"]
+
+
+def a_deputy_acts_while_it_is_named():
+    s = service()
+    from chancery.core.v1 import envelope_pb2 as e  # noqa: PLC0415
+    i, stream, principal, deputy = s.i, "deputies", s.seats[4], s.seats[6]  # QMB/npc and QMB/mission: one party
+    words = ("--yes", "--seat", "administrator")
+    i.check("access", "allow", "deputies", "any", "publish,read", stream, *words)
+    first = s.publish(principal, stream, "GREEN")
+    recall = {"kind": e.KIND_RECALL, "references": [e.EventRef(position=first["position"])]}
+    acting = {"acting_for": principal.office.name}
+    assert s.publish(deputy, stream, "GREEN", **acting) == "access.denied"
+
+    def name(since, till):
+        i.check("office", "deputy", principal.office.name, deputy.office.name, *(
+            ("--since", since, "--till", till) if since else ()), *words)
+    name("2020-01-01T00:00:00Z", "2020-02-01T00:00:00Z")
+    assert s.publish(deputy, stream, "GREEN", **acting) == "access.denied", "its time is over"
+    name("2020-01-01T00:00:00Z", "2120-01-01T00:00:00Z")
+    assert s.publish(deputy, stream, "GREEN", **acting)["position"]
+    assert s.publish(deputy, stream, "GREEN", **recall) == "access.denied", "for itself it may not"
+    assert s.publish(deputy, stream, "GREEN", **acting, **recall)["position"]
+    name(None, None)
+    assert s.publish(deputy, stream, "GREEN", **acting) == "access.denied"
+
+
+def a_stream_takes_what_its_limit_says_and_an_answer_is_lower_where_a_table_says():
+    s = service()
+    from chancery.core.v1 import envelope_pb2 as e  # noqa: PLC0415
+    i, stream, writer, reader = s.i, "limits", s.seats[4], s.seats[8]
+    words = ("--yes", "--seat", "administrator")
+    i.check("access", "allow", "limits", "any", "publish,read", stream, *words)
+    i.check("access", "limit", "lim*", "amber", *words)
+    to = [("office", "QMC/npc")]
+    assert s.publish(writer, stream, "AMBER_STRICT", to) == "handling.denied"
+    source = s.publish(writer, stream, "AMBER", to)
+    said = i.check("access", "test", reader.name, "read", stream, "--label", "red", "--seat", "administrator")
+    assert said.startswith("no") and "limits takes events up to TLP:AMBER" in said, said
+
+    def answer(seat, label, ordinal):
+        own = source["position"].to_bytes(6, "big") + b"\x80\0\x80\0\0\0" + ordinal.to_bytes(4, "big")
+        return s.publish(seat, stream, label, cause=source["position"], ordinal=ordinal, of=9, id=own)
+    process = s.process("clerk", "QMC/npc")
+    assert answer(process, "GREEN", 0) == "handling.lowered"
+    i.register("LoweringAllowed", {"rule": "summary", "inputType": TYPES[1], "outputType": TYPES[1], "lowest": "LABEL_GREEN"})
+    assert answer(process, "CLEAR", 0) == "handling.lowered"
+    assert answer(process, "GREEN", 0)["position"]
+    assert answer(reader, "GREEN", 1) == "handling.lowered", "the table is for processes"
+    i.register("LoweringAllowed", {"rule": "summary", "withdrawn": True})
+    assert answer(process, "GREEN", 1) == "handling.lowered"
+
+
 def what_touches_the_whole_waits_for_two():
     s = service()
     i = s.i
@@ -346,5 +432,7 @@ if __name__ == "__main__":
     run([the_matrix_is_that_of_the_rules, a_label_reaches_whom_it_names_and_who_is_cleared,
          a_seat_that_left_gets_recalls_and_one_revoked_nothing,
          an_answer_is_no_less_restricted_than_what_it_answers,
-         a_worker_answers_under_the_label_of_the_question, nothing_is_signed_without_a_word,
+         a_worker_answers_under_the_label_of_the_question, paper_is_entered_by_who_may_and_with_its_scan,
+         a_deputy_acts_while_it_is_named,
+         a_stream_takes_what_its_limit_says_and_an_answer_is_lower_where_a_table_says, nothing_is_signed_without_a_word,
          what_touches_the_whole_waits_for_two, the_log_is_whole_and_decided_alike])
