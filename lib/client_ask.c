@@ -338,18 +338,20 @@ static void on_packed(struct chancery *c, struct request *q, const Core__Frame *
     request_free(q);
 }
 
-static struct ask_packed *ask_packed_new(Core__Frame__BodyCase body,
-                                         void (*done)(void *arg, int err, const char *text,
-                                                      const void *answer, size_t size),
-                                         void *arg)
+static int ask_packed(struct chancery *c, Core__Frame *frame, Core__Frame__BodyCase body,
+                      void (*done)(void *arg, int err, const char *text, const void *answer,
+                                   size_t size),
+                      void *arg)
 {
+    if (c->closing)
+        return ERR_CANCELLED;
     struct ask_packed *ask = mem_new(sizeof *ask);
-
     ask->request.done = on_packed;
     ask->body = body;
     ask->done = done;
     ask->arg = arg;
-    return ask;
+    request_start(c, &ask->request, frame);
+    return 0;
 }
 
 int chancery_status(struct chancery *c,
@@ -357,15 +359,12 @@ int chancery_status(struct chancery *c,
                                  size_t size),
                     void *arg)
 {
+    Core__GetStatus get = CORE__GET_STATUS__INIT;
     Core__Frame frame = CORE__FRAME__INIT;
-    Core__GetStatus body = CORE__GET_STATUS__INIT;
 
-    if (c->closing)
-        return ERR_CANCELLED;
     frame.body_case = CORE__FRAME__BODY_GET_STATUS;
-    frame.get_status = &body;
-    request_start(c, &ask_packed_new(CORE__FRAME__BODY_STATUS, done, arg)->request, &frame);
-    return 0;
+    frame.get_status = &get;
+    return ask_packed(c, &frame, CORE__FRAME__BODY_STATUS, done, arg);
 }
 
 int chancery_registry(struct chancery *c,
@@ -373,15 +372,12 @@ int chancery_registry(struct chancery *c,
                                    size_t size),
                       void *arg)
 {
+    Core__GetRegistry get = CORE__GET_REGISTRY__INIT;
     Core__Frame frame = CORE__FRAME__INIT;
-    Core__GetRegistry body = CORE__GET_REGISTRY__INIT;
 
-    if (c->closing)
-        return ERR_CANCELLED;
     frame.body_case = CORE__FRAME__BODY_GET_REGISTRY;
-    frame.get_registry = &body;
-    request_start(c, &ask_packed_new(CORE__FRAME__BODY_REGISTRY, done, arg)->request, &frame);
-    return 0;
+    frame.get_registry = &get;
+    return ask_packed(c, &frame, CORE__FRAME__BODY_REGISTRY, done, arg);
 }
 
 struct ask_access {

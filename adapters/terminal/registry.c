@@ -41,10 +41,7 @@ int registry_fetch(struct session *s, const Core__Registry **out)
     return rc == DONE && !f.answer ? FAILED : rc;
 }
 
-/* Fetches, shows and ends. */
-static int look(const struct call *c, void (*show)(const Core__Registry *r, struct table *t),
-                const char *const head[],
-                ProtobufCMessage *(*nth)(const Core__Registry *r, size_t i))
+int registry_look(const struct call *c, int (*print)(const struct call *c, const Core__Registry *r))
 {
     const Core__Registry *r = NULL;
     struct session s;
@@ -54,17 +51,30 @@ static int look(const struct call *c, void (*show)(const Core__Registry *r, stru
         return rc;
     rc = registry_fetch(&s, &r);
     progress_end(&s.progress);
-    if (r && c->option[OPT_JSON]) {
-        for (size_t i = 0; nth(r, i); i++)
-            show_message(nth(r, i));
-    } else if (r) {
-        struct table *t = table_new(head);
-        show(r, t);
-        table_print(t, stdout);
-        table_free(t);
-    }
+    if (rc == DONE)
+        rc = print(c, r);
     session_close(&s);
     return rc;
+}
+
+struct listing { /* how a part of it is shown */
+    const char *const *head;
+    void (*rows)(const Core__Registry *r, struct table *t);
+    ProtobufCMessage *(*nth)(const Core__Registry *r, size_t i);
+};
+
+static int show_listing(const struct call *c, const Core__Registry *r, const struct listing *l)
+{
+    if (c->option[OPT_JSON]) {
+        for (size_t i = 0; l->nth(r, i); i++)
+            show_message(l->nth(r, i));
+        return DONE;
+    }
+    struct table *t = table_new(l->head);
+    l->rows(r, t);
+    table_print(t, stdout);
+    table_free(t);
+    return DONE;
 }
 
 /* ---- offices ---- */
@@ -106,12 +116,17 @@ static ProtobufCMessage *nth_office(const Core__Registry *r, size_t i)
     return i < r->n_offices ? &r->offices[i]->base : NULL;
 }
 
-int office_ls_run(const struct call *c)
+static int print_office(const struct call *c, const Core__Registry *r)
 {
     static const char *const head[] = {"OFFICE", "CLEARANCE", "SEATED", "FILLS",
                                        "ROLES",  "NAME",      NULL};
 
-    return look(c, show_offices, head, nth_office);
+    return show_listing(c, r, &(struct listing){head, show_offices, nth_office});
+}
+
+int office_ls_run(const struct call *c)
+{
+    return registry_look(c, print_office);
 }
 
 /* ---- groups ---- */
@@ -138,11 +153,16 @@ static ProtobufCMessage *nth_group(const Core__Registry *r, size_t i)
     return i < r->n_groups ? &r->groups[i]->base : NULL;
 }
 
-int group_ls_run(const struct call *c)
+static int print_group(const struct call *c, const Core__Registry *r)
 {
     static const char *const head[] = {"GROUP", "MEMBERS", "NAME", NULL};
 
-    return look(c, show_groups, head, nth_group);
+    return show_listing(c, r, &(struct listing){head, show_groups, nth_group});
+}
+
+int group_ls_run(const struct call *c)
+{
+    return registry_look(c, print_group);
 }
 
 /* ---- access ---- */
@@ -193,12 +213,17 @@ static ProtobufCMessage *nth_rule(const Core__Registry *r, size_t i)
     return i < r->n_rules ? &r->rules[i]->base : NULL;
 }
 
-int access_ls_run(const struct call *c)
+static int print_access(const struct call *c, const Core__Registry *r)
 {
     static const char *const head[] = {"RULE",   "EFFECT", "SUBJECT", "VERBS",
                                        "STREAM", "TYPE",   NULL};
 
-    return look(c, show_rules, head, nth_rule);
+    return show_listing(c, r, &(struct listing){head, show_rules, nth_rule});
+}
+
+int access_ls_run(const struct call *c)
+{
+    return registry_look(c, print_access);
 }
 
 struct testing {
@@ -274,9 +299,14 @@ static ProtobufCMessage *nth_act(const Core__Registry *r, size_t i)
     return i < r->n_acts ? &r->acts[i]->base : NULL;
 }
 
-int act_ls_run(const struct call *c)
+static int print_act(const struct call *c, const Core__Registry *r)
 {
     static const char *const head[] = {"POSITION", "ACT", "SIGNED", "BY", NULL};
 
-    return look(c, show_acts, head, nth_act);
+    return show_listing(c, r, &(struct listing){head, show_acts, nth_act});
+}
+
+int act_ls_run(const struct call *c)
+{
+    return registry_look(c, print_act);
 }

@@ -7,3 +7,7 @@
 
 /* Lies in the session's arena: DONE, or FAILED after an error was printed. */
 int registry_fetch(struct session *s, const Core__Registry **out);
+/* Opens a session, fetches, prints and ends; returns what `print` does, or why it did not come to
+ * it. */
+int registry_look(const struct call *c,
+                  int (*print)(const struct call *c, const Core__Registry *r));

@@ -147,28 +147,12 @@ static int show(const struct call *c, const Core__Registry *r)
     return FAILED;
 }
 
-static int look(const struct call *c, int (*print)(const struct call *c, const Core__Registry *r))
-{
-    const Core__Registry *r = NULL;
-    struct session s;
-    int rc = session_open(&s, c);
-
-    if (rc != DONE)
-        return rc;
-    rc = registry_fetch(&s, &r);
-    progress_end(&s.progress);
-    if (rc == DONE)
-        rc = print(c, r);
-    session_close(&s);
-    return rc;
-}
-
 int seat_ls_run(const struct call *c)
 {
-    return look(c, list);
+    return registry_look(c, list);
 }
 
 int seat_show_run(const struct call *c)
 {
-    return look(c, show);
+    return registry_look(c, show);
 }
