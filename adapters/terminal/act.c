@@ -46,6 +46,10 @@ static int publish(struct session *s, const ProtobufCMessage *const messages[], 
     else if (rc == DONE)
         printf("%s: recorded at positions %llu to %llu\n", sentence, (unsigned long long)position,
                (unsigned long long)(position + n - 1));
+    if (rc == DONE && registry_waits(s, position))
+        printf("it waits there for other administrators, and is not in force: chancery act confirm "
+               "%llu\n",
+               (unsigned long long)position);
     return rc;
 }
 
@@ -64,12 +68,12 @@ static int act(const struct call *c, const ProtobufCMessage *message, char *sent
     struct session s;
     int rc = session_open_publishing(&s, c);
 
-    if (rc == DONE)
-        rc = act_sign(c, &s, &message, 1, sentence);
-    else
+    if (rc != DONE) {
         mem_free(sentence);
-    if (rc != UNREACHABLE)
-        session_close(&s);
+        return rc;
+    }
+    rc = act_sign(c, &s, &message, 1, sentence);
+    session_close(&s);
     return rc;
 }
 

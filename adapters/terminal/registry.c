@@ -12,6 +12,7 @@ static const int64_t answer_for = INT64_C(30) * 1000000;
 
 struct fetching {
     struct session *s;
+    bool quiet; /* nothing is complained about */
     bool done;
     const Core__Registry *answer;
 };
@@ -23,8 +24,20 @@ static void on_registry(void *arg, int err, const char *text, const void *regist
     f->done = true;
     if (err == 0)
         f->answer = core__registry__unpack(arena_allocator(f->s->arena), size, registry);
-    if (!f->answer)
+    if (!f->answer && !f->quiet)
         session_fail(f->s, "%s: %s", err_code(err ? err : ERR_MALFORMED), text);
+}
+
+bool registry_waits(struct session *s, uint64_t position)
+{
+    struct fetching f = {.s = s, .quiet = true};
+    bool waits = false;
+
+    if (chancery_registry(s->client, on_registry, &f) == 0)
+        session_wait(s, &f.done, answer_for);
+    for (size_t i = 0; f.answer && i < f.answer->n_acts; i++)
+        waits = waits || f.answer->acts[i]->position == position;
+    return waits;
 }
 
 int registry_fetch(struct session *s, const Core__Registry **out)

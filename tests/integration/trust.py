@@ -396,7 +396,8 @@ def what_touches_the_whole_waits_for_two():
     i.check("access", "allow", "second-reads", "seat:second", "read", "registry", *first)
     i.check("access", "allow", "second-signs", "seat:second", "publish", "registry", *first)
     i.check("quorum", "set", "2", *first)
-    i.check("access", "allow", "late", "seat:a1", "ask", "nobody", *first)
+    told = i.check("access", "allow", "late", "seat:a1", "ask", "nobody", *first)
+    assert "waits there for other administrators, and is not in force" in told, told
     said = i.check("access", "test", "a1", "ask", "nobody", "--seat", "administrator")
     assert said.startswith("no"), said
     [waits] = i.json("act", "ls", "--seat", "administrator")
