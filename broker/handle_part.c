@@ -53,6 +53,9 @@ void handle_put_part(const struct call *c)
     struct put *put = NULL;
 
     int rc = check_put(m, &why);
+    if (rc == 0 && c->peer->key->seat->standing != CORE__STANDING__STANDING_SEATED)
+        rc = refuse(&why, ERR_DENIED, "", "%s left: it confirms recalls and puts nothing",
+                    c->peer->key->seat->name);
     if (rc == 0 && c->b->full)
         rc = refuse(&why, ERR_FULL, "", "free space is below [broker] disk-reserve");
     if (rc) {

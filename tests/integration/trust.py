@@ -183,6 +183,15 @@ class Service:
             return refused.code
 
 
+def refusal(c, **body):
+    import client  # noqa: PLC0415
+    try:
+        c.call(**body)
+    except client.Failure as refused:
+        return refused.code
+    return None
+
+
 def service():
     if not hasattr(service, "one"):
         python_client()
@@ -244,6 +253,7 @@ def a_label_reaches_whom_it_names_and_who_is_cleared():
 def a_seat_that_left_gets_recalls_and_one_revoked_nothing():
     s = service()
     from chancery.core.v1 import envelope_pb2 as e  # noqa: PLC0415
+    from chancery.core.v1 import frames_pb2  # noqa: PLC0415
     i, stream = s.i, "recalls"
     words = ("--yes", "--seat", "administrator")
     i.check("access", "allow", "recalls", "any", "publish,read", stream, *words)
@@ -269,6 +279,11 @@ def a_seat_that_left_gets_recalls_and_one_revoked_nothing():
         assert s.publish(leaver, stream, "AMBER", [("office", "QMB/npc")],
                          in_reply_to=e.EventRef(position=position)) == "access.denied"
     assert s.publish(leaver, stream, "GREEN") == "access.denied"
+    c = s.client(leaver.name)
+    for body in ({"put_part": frames_pb2.PutPart(sha256=hashlib.sha256(b"part").digest(), size=4, chunk=b"part")},
+                 {"ask": frames_pb2.Ask(service="embargo", type="chancery.embargo.v1.GetListStatus", patience_ms=1000)},
+                 {"get_registry": frames_pb2.GetRegistry()}):
+        assert refusal(c, **body) == "access.denied", body
     assert s.client(gone.name).receive() == ("", None), "nobody speaks to a key that is revoked"
     refused = i.run("seat", "return", gone.name, *words)
     assert refused.returncode == 1 and "revoked for good" in refused.stderr, refused.stderr
