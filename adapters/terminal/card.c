@@ -61,6 +61,23 @@ static bool is_hex(const char *text, size_t size)
     return hex_decode(bytes, size, text);
 }
 
+/* What follows a ';' may be a comment, a long line or a control character none at all: what is
+ * written is read again and compared. */
+static bool name_keeps(const char *name)
+{
+    static const struct conf_key row[] = {FIELD("card", "name", name, "", 0), {0}};
+    struct invitation again = {0};
+    struct buf text = {0}, why = {0};
+
+    buf_printf(&text, "[card]\nname = %s\n", name);
+    bool keeps = conf_parse("name", slice_buf(&text), row, &again, NULL, &why) == 0 &&
+                 strcmp(again.name, name) == 0;
+    conf_clear(row, "card", &again);
+    buf_free(&text);
+    buf_free(&why);
+    return keeps;
+}
+
 static int check(const struct invitation *in, const char *file, struct buf *why)
 {
     const struct {
@@ -72,6 +89,9 @@ static int check(const struct invitation *in, const char *file, struct buf *why)
         {"server-key", "64 hexadecimal digits", is_hex(in->server_key, KEY_SIZE)},
         {"seat", "an identifier, [A-Za-z0-9._-]{1,64}", identifier_valid(in->seat)},
         {"office", "PARTY/NAME, two identifiers", office_valid(in->office)},
+        {"name",
+         "one line: no ';' at its beginning or behind a blank, no blank or comma at its end",
+         name_keeps(in->name)},
         {"code", "32 hexadecimal digits", is_hex(in->code, CODE_SIZE)},
         {"endpoint", "ipc://PATH or tcp://HOST:PORT",
          !in->endpoint || settings_endpoint_valid(in->endpoint)},
@@ -111,25 +131,18 @@ int invitation_read(struct invitation *in, const char *file, struct slice text, 
     return rc;
 }
 
-/* What follows a ';' would be a comment, a long line or a control character none at all: what is
- * read again is compared. */
 int invitation_write(const struct invitation *in, struct buf *out, struct buf *why)
 {
     struct invitation again = {0};
     size_t before = out->size;
+    int rc = check(in, in->seat, why);
 
+    if (rc)
+        return rc;
     buf_add_str(out, invitation_head);
     write_stated(in, out);
     buf_printf(out, "endpoint = %s\n", in->endpoint);
-    int rc =
-        invitation_read(&again, in->seat, slice_of(out->data + before, out->size - before), why);
-    if (rc == 0 && strcmp(again.name, in->name) != 0) {
-        buf_printf(why,
-                   "%s: the name does not fit one line: no ';' behind a blank, no blank or "
-                   "comma at its end",
-                   in->seat);
-        rc = ERR_CONFIG;
-    }
+    rc = invitation_read(&again, in->seat, slice_of(out->data + before, out->size - before), why);
     invitation_clear(&again);
     return rc;
 }

@@ -64,7 +64,7 @@ int registry_look(const struct call *c, int (*print)(const struct call *c, const
         return rc;
     rc = registry_fetch(&s, &r);
     progress_end(&s.progress);
-    if (rc == DONE)
+    if (r)
         rc = print(c, r);
     session_close(&s);
     return rc;

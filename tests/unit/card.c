@@ -129,6 +129,7 @@ static void a_name_that_would_be_read_otherwise_is_not_written(void **unused)
     (void)unused;
     memset(much, 'x', sizeof much - 1);
     refused_name("B ; clerk");
+    refused_name("; B");
     refused_name(" B");
     refused_name("B ");
     refused_name("B,\n  C");
@@ -150,6 +151,7 @@ static void an_invitation_names_what_is_wrong_with_it(void **unused)
         {"seat", "seat = be la\n", "seat: must be an identifier"},
         {"seat", "", "seat"},
         {"office", "office = QMB\n", "office: must be PARTY/NAME"},
+        {"name", "name =; clerk\n", "name: must be one line"}, /* a comment when written again */
         {"code", "code = xyz\n", "code: must be 32"},
         {"endpoint", "endpoint = http://qma.example\n", "endpoint: must be"},
         {"code", "codes = 1\n", "did you mean \"code\"?"},
