@@ -213,10 +213,11 @@ static void on_grown(void *arg, bool registry)
 {
     struct broker *b = arg;
 
-    if (registry)
+    if (registry) {
         clock_follow(&b->clock);
-    if (registry)
         peers_each(b->peers, end_if_revoked, b);
+        broker_purge(b);
+    }
     deliver_wake(b->deliver);
 }
 
@@ -450,6 +451,7 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
     }
     if (rc == 0) {
         start_scrub(b);
+        broker_purge(b);
         refusals_free(&b->refusals); /* the self-test's stranger */
         zsock_pause(b->socket, 0);
         status_ready(b);

@@ -20,6 +20,8 @@ static void on_part_stored(void *arg, int err)
     struct peer *p = peers_session(put->b->peers, put->peer, put->session);
     struct refusal why = {.err = err};
 
+    if (err == 0 && broker_purge_late(put->b, &put->part))
+        why.err = err = ERR_PURGED;
     stored.sha256 = (ProtobufCBinaryData){HASH_SIZE, put->part.bytes};
     frame.ref = put->ref;
     frame.body_case = CORE__FRAME__BODY_PART_STORED;
@@ -45,6 +47,17 @@ static int check_put(const Core__PutPart *m, struct refusal *why)
     return 0;
 }
 
+/* Who only has the bytes is not told who purged them, nor why. */
+static int check_unpurged(const struct call *c, const struct hash *part, struct refusal *why)
+{
+    const struct purge *purge = registry_purged(c->b->registry, part);
+
+    return purge ? refuse(why, ERR_PURGED, "sha256",
+                          "the part was purged at position %llu, and is not taken again",
+                          (unsigned long long)purge->position)
+                 : 0;
+}
+
 void handle_put_part(const struct call *c)
 {
     const Core__PutPart *m = c->frame->put_part;
@@ -55,11 +68,14 @@ void handle_put_part(const struct call *c)
     int rc = check_put(m, &why);
     if (rc == 0 && c->b->full)
         rc = refuse(&why, ERR_FULL, "", "free space is below [broker] disk-reserve");
+    if (rc == 0) {
+        memcpy(part.bytes, m->sha256.data, HASH_SIZE);
+        rc = check_unpurged(c, &part, &why);
+    }
     if (rc) {
         broker_refuse(c->b, c->peer, c->frame->ref, &why);
         return;
     }
-    memcpy(part.bytes, m->sha256.data, HASH_SIZE);
     if (m->offset + m->chunk.len == m->size) {
         put = mem_new(sizeof *put);
         *put = (struct put){c->b, c->peer->id, c->peer->number, c->frame->ref, part};
@@ -110,7 +126,10 @@ static int find_part(const struct call *c, struct hash *part, struct refusal *wh
         return refuse(why, ERR_NOT_FOUND, "position",
                       "no event that this seat may read names the part at position %llu",
                       (unsigned long long)m->position);
-    return 0;
+    const struct purge *purge = registry_purged(c->b->registry, part);
+    return purge ? refuse(why, ERR_PURGED, "sha256", "purged at position %llu by %s: %s",
+                          (unsigned long long)purge->position, purge->by->name, purge->reason)
+                 : 0;
 }
 
 void handle_get_part(const struct call *c)

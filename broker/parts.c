@@ -251,6 +251,16 @@ int parts_check(const char *dir, const struct hash *part, uint64_t size)
     return err;
 }
 
+bool parts_there(const char *dir, const struct hash *part)
+{
+    char *parts = mem_printf("%s/parts", dir), *place = part_place(parts, part);
+    bool there = access(place, F_OK) == 0;
+
+    mem_free(place);
+    mem_free(parts);
+    return there;
+}
+
 uint64_t parts_bytes(const struct parts *p)
 {
     return p->stored;
@@ -487,6 +497,83 @@ void parts_referenced(struct parts *p, const char *seat, const struct hash *part
             waiting_drop(at);
         else
             at = &(*at)->next;
+}
+
+/* ---- purging ---- */
+
+struct purging {
+    uv_work_t work;
+    struct parts *parts;
+    char *dir, *place;
+    struct hash part;
+    uint64_t size;
+    int err;
+    parts_purged *done;
+    void *arg;
+};
+
+static void forget(struct parts *p, const struct hash *part)
+{
+    for (struct upload **at = &p->uploads; *at;)
+        if (hash_equal(&(*at)->part, part))
+            upload_drop(at);
+        else
+            at = &(*at)->next;
+    for (struct waiting **at = &p->waiting; *at;)
+        if (hash_equal(&(*at)->part, part))
+            waiting_drop(at);
+        else
+            at = &(*at)->next;
+}
+
+/* In the thread pool.  Another one may have been quicker. */
+static void purge_file(uv_work_t *work)
+{
+    struct purging *g = work->data;
+
+    if (unlink(g->place) != 0) {
+        g->err = errno == ENOENT ? 0 : ERR_IO;
+        g->size = 0;
+    }
+    if (g->err == 0)
+        g->err = sync_dir(g->dir);
+}
+
+static void purge_done(uv_work_t *work, int status)
+{
+    struct purging *g = work->data;
+    struct parts *p = g->parts;
+
+    p->working--;
+    if (!p->closed) {
+        p->stored -= g->size;
+        g->done(g->arg, &g->part, status ? ERR_IO : g->err);
+    }
+    mem_free(g->dir);
+    mem_free(g->place);
+    mem_free(g);
+    if (p->closed && p->working == 0)
+        parts_free(p);
+}
+
+void parts_purge(struct parts *p, const struct hash *part, parts_purged *done, void *arg)
+{
+    int64_t size = parts_size(p, part);
+
+    forget(p, part);
+    if (size < 0)
+        return;
+    struct purging *g = mem_new(sizeof *g);
+    *g = (struct purging){.parts = p,
+                          .place = part_place(p->dir, part),
+                          .part = *part,
+                          .size = (uint64_t)size,
+                          .done = done,
+                          .arg = arg};
+    g->dir = mem_strn(g->place, (size_t)(strrchr(g->place, '/') - g->place));
+    g->work.data = g;
+    p->working++;
+    assert(uv_queue_work(p->loop, &g->work, purge_file, purge_done) == 0);
 }
 
 /* ---- expiring ---- */
