@@ -4,6 +4,8 @@
  * Each verb says in one sentence what it will change and for whom, and asks, before anything is
  * signed; --yes answers.
  */
+#include "adapters/terminal/act.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -53,8 +55,7 @@ static int sign_act(const struct call *c, struct session *s, const ProtobufCMess
     return rc;
 }
 
-/* Takes the sentence over. */
-static int act(const struct call *c, const ProtobufCMessage *message, char *sentence)
+int act_sign(const struct call *c, const ProtobufCMessage *message, char *sentence)
 {
     struct session s;
     int rc = session_open_publishing(&s, c);
@@ -162,9 +163,9 @@ static int rule_run(const struct call *c, Core__Effect effect, const char *says)
     if (!verbs_take(c->argument[2], may, &m.n_verbs))
         return call_usage(c, "%s: not publish, read, ask or offer, with commas between",
                           c->argument[2]);
-    return act(c, &m.base,
-               mem_printf("Rule %s %s %s to %s %s in %s", m.rule, says, c->argument[1],
-                          c->argument[2], m.type, m.stream));
+    return act_sign(c, &m.base,
+                    mem_printf("Rule %s %s %s to %s %s in %s", m.rule, says, c->argument[1],
+                               c->argument[2], m.type, m.stream));
 }
 
 int access_allow_run(const struct call *c)
@@ -183,7 +184,7 @@ int access_rm_run(const struct call *c)
 
     m.rule = c->argument[0];
     m.withdrawn = true;
-    return act(c, &m.base, mem_printf("Rule %s no longer holds", m.rule));
+    return act_sign(c, &m.base, mem_printf("Rule %s no longer holds", m.rule));
 }
 
 int access_limit_run(const struct call *c)
@@ -194,8 +195,8 @@ int access_limit_run(const struct call *c)
     m.most = (Core__Label)label_of(c, c->argument[1]);
     if (!m.most)
         return USAGE;
-    return act(c, &m.base,
-               mem_printf("%s takes events up to %s", m.stream, label_text((int)m.most)));
+    return act_sign(c, &m.base,
+                    mem_printf("%s takes events up to %s", m.stream, label_text((int)m.most)));
 }
 
 /* ---- parties and offices ---- */
@@ -209,7 +210,7 @@ int party_add_run(const struct call *c)
     m.kind = (Core__PartyKind)enum_of_word(&core__party_kind__descriptor, "PARTY_KIND_",
                                            c->option[OPT_PARTY_KIND] ? c->option[OPT_PARTY_KIND]
                                                                      : "state");
-    return act(c, &m.base, mem_printf("%s is a party to this service", m.party));
+    return act_sign(c, &m.base, mem_printf("%s is a party to this service", m.party));
 }
 
 struct terms {
@@ -252,7 +253,7 @@ int office_add_run(const struct call *c)
         m.n_roles = t.n;
         m.clearance = (Core__Label)t.clearance;
         m.seats_most = (uint32_t)t.seats_most;
-        rc = act(c, &m.base, terms_text(m.office, &t, c));
+        rc = act_sign(c, &m.base, terms_text(m.office, &t, c));
     }
     mem_free(t.roles);
     return rc;
@@ -271,7 +272,7 @@ int office_set_run(const struct call *c)
         m.n_roles = t.n;
         m.clearance = (Core__Label)t.clearance;
         m.seats_most = (uint32_t)t.seats_most;
-        rc = act(c, &m.base, terms_text(m.office, &t, c));
+        rc = act_sign(c, &m.base, terms_text(m.office, &t, c));
     }
     mem_free(t.roles);
     return rc;
@@ -285,13 +286,14 @@ int office_deputy_run(const struct call *c)
     m.deputy = c->argument[1];
     m.withdrawn = !c->option[OPT_SINCE] && !c->option[OPT_TILL];
     if (m.withdrawn)
-        return act(c, &m.base, mem_printf("%s is a deputy of %s no longer", m.deputy, m.office));
+        return act_sign(c, &m.base,
+                        mem_printf("%s is a deputy of %s no longer", m.deputy, m.office));
     if (!c->option[OPT_SINCE] || !time_parse(&m.from, c->option[OPT_SINCE]) ||
         !c->option[OPT_TILL] || !time_parse(&m.until, c->option[OPT_TILL]))
         return call_usage(c, "--since and --till: two times, e.g. 2026-12-31T23:59:00+01:00");
-    return act(c, &m.base,
-               mem_printf("%s may act for %s from %s until %s", m.deputy, m.office,
-                          c->option[OPT_SINCE], c->option[OPT_TILL]));
+    return act_sign(c, &m.base,
+                    mem_printf("%s may act for %s from %s until %s", m.deputy, m.office,
+                               c->option[OPT_SINCE], c->option[OPT_TILL]));
 }
 
 /* ---- seats ---- */
@@ -303,7 +305,7 @@ static int standing_run(const struct call *c, Core__Standing standing, const cha
     m.seat = c->argument[0];
     m.standing = standing;
     m.reason = given(c, OPT_REASON);
-    return act(c, &m.base, mem_printf("%s %s", m.seat, says));
+    return act_sign(c, &m.base, mem_printf("%s %s", m.seat, says));
 }
 
 int seat_revoke_run(const struct call *c)
@@ -400,7 +402,7 @@ int quorum_set_run(const struct call *c)
         return call_usage(c, "%s: how many administrators sign what touches the whole?",
                           c->argument[0]);
     m.administrators = (uint32_t)n;
-    return act(c, &m.base, mem_printf("%lu administrators sign what touches the whole", n));
+    return act_sign(c, &m.base, mem_printf("%lu administrators sign what touches the whole", n));
 }
 
 int act_confirm_run(const struct call *c)
@@ -409,9 +411,9 @@ int act_confirm_run(const struct call *c)
 
     if (!call_position(c, c->argument[0], &m.position))
         return USAGE;
-    return act(c, &m.base,
-               mem_printf("You sign the act of position %llu; `event show %llu` shows it",
-                          (unsigned long long)m.position, (unsigned long long)m.position));
+    return act_sign(c, &m.base,
+                    mem_printf("You sign the act of position %llu; `event show %llu` shows it",
+                               (unsigned long long)m.position, (unsigned long long)m.position));
 }
 
 int act_withdraw_run(const struct call *c)
@@ -421,6 +423,7 @@ int act_withdraw_run(const struct call *c)
     if (!call_position(c, c->argument[0], &m.position))
         return USAGE;
     m.reason = given(c, OPT_REASON);
-    return act(c, &m.base,
-               mem_printf("The act of position %llu is dropped", (unsigned long long)m.position));
+    return act_sign(
+        c, &m.base,
+        mem_printf("The act of position %llu is dropped", (unsigned long long)m.position));
 }

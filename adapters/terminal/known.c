@@ -28,6 +28,7 @@ static const type_table known_types = {
     &core__group_set__descriptor,
     &core__stream_limited__descriptor,
     &core__lowering_allowed__descriptor,
+    &core__part_purged__descriptor,
     &core__quorum_set__descriptor,
     &core__act_confirmed__descriptor,
     &core__act_withdrawn__descriptor,
