@@ -614,6 +614,13 @@ static int find_naming(const struct check *c, const struct hash *part)
     return rc == 0 && !n.open ? ERR_NOT_FOUND : rc;
 }
 
+static bool is_kept_no_more(const struct check *c)
+{
+    int64_t until = envelope_of(c)->handling->retain_until;
+
+    return until && until < c->a->at.now;
+}
+
 static int check_part(const struct check *c, const Core__PartRef *ref)
 {
     struct hash part;
@@ -632,6 +639,8 @@ static int check_part(const struct check *c, const Core__PartRef *ref)
     if (rc && rc != ERR_NOT_FOUND)
         return refuse(c->why, rc, "parts", "who named the part cannot be read");
     int64_t size = rc == 0 ? parts_size(c->a->parts, &part) : -1;
+    if (size < 0 && predecessor_of(c) && is_kept_no_more(c))
+        return 0;
     if (size < 0)
         return refuse(c->why, ERR_PART_MISSING, "parts",
                       "%s was not put by this seat; put it first", hex);

@@ -16,7 +16,9 @@
 
 #include "broker/checkpoint.h"
 #include "broker/journal.h"
+#include "broker/parts.h"
 #include "broker/registry_log.h"
+#include "broker/retention.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/file.h"
@@ -53,18 +55,24 @@ static char *place_of(const struct making *m, const char *path)
     return mem_printf("%s/%s", copied ? m->work : m->dir, path);
 }
 
-/* ERR_PURGED for a part that is not there because it was purged behind what was copied. */
+/* ERR_PURGED for a part that is not there because it was let go behind what was copied. */
 static int missed(const struct making *m, int err, const char *path)
 {
     struct hash part;
+    struct journal *j = NULL;
+    struct buf why = {0};
+    uint64_t at;
 
     if (err != ERR_NOT_FOUND || strncmp(path, "parts/", 6) != 0)
         return err;
     hex_decode(part.bytes, HASH_SIZE, path + strlen("parts/xx/"));
     struct registry *now = registry_new();
-    if (registry_log_read(now, m->dir) == 0 && registry_purged(now, &part))
+    if (journal_open(&j, m->dir, true, &why) == 0 && registry_log_fold(now, j, &at) == 0 &&
+        retention_lets_go(j, now, &part))
         err = ERR_PURGED;
+    journal_close(j);
     registry_free(now);
+    buf_free(&why);
     return err;
 }
 
@@ -86,14 +94,16 @@ static int list_file(struct making *m, const char *path)
     return err;
 }
 
-/* What the copy says is purged is not in it, though it may be there yet.  A part whose bytes are
- * not those of its name is damaged: it is not carried along unnoticed. */
+/* What the copy says is purged is not in it, though it may be there yet; what it lets go need not
+ * be. A part whose bytes are not those of its name is damaged: it is not carried along unnoticed.
+ */
 static int list_part(void *arg, const struct hash *part)
 {
     struct making *m = arg;
     char name[2 * HASH_SIZE + 1], path[MANIFEST_PATH];
 
-    if (registry_purged(m->registry, part))
+    if (registry_purged(m->registry, part) ||
+        (!parts_there(m->dir, part) && retention_lets_go(m->copy, m->registry, part)))
         return 0;
     hex_encode(name, part->bytes, HASH_SIZE);
     snprintf(path, sizeof path, "parts/%.2s/%s", name, name);

@@ -132,6 +132,29 @@ static int find_part(const struct call *c, struct hash *part, struct refusal *wh
                  : 0;
 }
 
+/* Why a part that an event names is not there: its time is over, or the disk lost it. */
+static int not_stored(const struct call *c, const struct hash *part, struct refusal *why)
+{
+    struct retention kept;
+    char until[40];
+
+    if (retention_of(c->b->journal, part, &kept) != 0 || kept.until >= broker_now(c->b))
+        return refuse(why, ERR_NOT_FOUND, "sha256", "the part is not stored");
+    time_text(until, kept.until);
+    return refuse(why, ERR_PURGED, "sha256",
+                  "it was kept until %s, as the events that name it state", until);
+}
+
+static int read_part(const struct call *c, const struct hash *part, struct buf *bytes,
+                     uint64_t *size, struct refusal *why)
+{
+    const Core__GetPart *m = c->frame->get_part;
+    int rc = parts_get(c->b->parts, part, m->offset, m->length, bytes, size);
+
+    why->err = rc;
+    return rc == ERR_NOT_FOUND ? not_stored(c, part, why) : rc;
+}
+
 void handle_get_part(const struct call *c)
 {
     Core__Frame frame = CORE__FRAME__INIT;
@@ -143,7 +166,7 @@ void handle_get_part(const struct call *c)
 
     int rc = find_part(c, &part, &why);
     if (rc == 0)
-        why.err = rc = parts_get(c->b->parts, &part, m->offset, m->length, &bytes, &chunk.size);
+        rc = read_part(c, &part, &bytes, &chunk.size, &why);
     if (rc) {
         broker_refuse(c->b, c->peer, c->frame->ref, &why);
     } else {

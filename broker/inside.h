@@ -58,6 +58,7 @@ struct broker {
     uint64_t commits; /* at the watchdog's last look */
     uint64_t purged;  /* purges up to this position are under way or done */
     int64_t started, audited, expired;
+    struct hash expiring;                /* the part that was looked at last */
     uint64_t events_seen, events_rested; /* recorded, a second ago and when memory was given back */
 };
 
@@ -93,6 +94,10 @@ bool status_watchdog(void *arg, struct buf *status);
 void broker_purge(struct broker *b);
 /* Of a part that was on its way to its place meanwhile: whether it was purged. */
 bool broker_purge_late(struct broker *b, const struct hash *part);
+
+/* expire.c: looks at some parts, and records those that nothing keeps any longer. */
+void broker_expire(struct broker *b);
+void broker_expired(void *arg, const struct hash *part); /* that is recorded: deletes it */
 
 void handle_frame(const struct call *c); /* of a session; all but Hello */
 void handle_hello(struct broker *b, const struct sender *from, struct peer *before,

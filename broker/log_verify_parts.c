@@ -6,6 +6,7 @@
 
 #include "broker/parts.h"
 #include "broker/registry_log.h"
+#include "broker/retention.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -76,27 +77,29 @@ static void judge_purge(void *arg, const struct purge *purge)
              "was purged and should be gone; start the broker, which deletes it");
 }
 
-static void judge_absent(const struct parts_seen *s, const struct registry *r)
+/* By the log as it is now: a broker may have recorded since why a part went. */
+static void judge_absent(const struct parts_seen *s)
 {
-    struct registry *now = NULL;
+    struct journal *j = NULL;
+    struct registry *r = registry_new();
+    struct buf why = {0};
+    uint64_t at;
+    int err = journal_open(&j, s->dir, true, &why);
 
-    for (size_t i = 0; i < s->n_absent; i++) {
-        const struct part_absent *a = &s->absent[i];
-        if (registry_purged(r, &a->part))
-            continue;
-        if (!now) {
-            now = registry_new();
-            registry_log_read(now, s->dir); /* as far as it can be read: the rest was told */
-        }
-        if (!registry_purged(now, &a->part))
-            tell(s, a->position, &a->part, "the part is not stored");
-    }
-    registry_free(now);
+    if (err == 0)
+        registry_log_fold(r, j, &at); /* as far as it can be read: the rest was told */
+    for (size_t i = 0; i < s->n_absent; i++)
+        if (err || !retention_lets_go(j, r, &s->absent[i].part))
+            tell(s, s->absent[i].position, &s->absent[i].part, "the part is not stored");
+    journal_close(j);
+    registry_free(r);
+    buf_free(&why);
 }
 
 void parts_seen_end(struct parts_seen *s, const struct registry *r)
 {
-    judge_absent(s, r);
+    if (s->n_absent)
+        judge_absent(s);
     registry_each_purge(r, judge_purge, s);
     mem_free(s->absent);
 }

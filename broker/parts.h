@@ -24,7 +24,7 @@ void parts_close(struct parts *p);
 
 /* Of all that is stored, as counted when it was opened or expired last, and what was put since. */
 uint64_t parts_bytes(const struct parts *p);
-/* Stored: its size, or -1. */
+/* Stored, and not being deleted: its size, or -1. */
 int64_t parts_size(struct parts *p, const struct hash *part);
 
 /* A piece in order, from 0. `done` comes after the last one only, from the loop (syncing runs off
@@ -44,6 +44,8 @@ void parts_referenced(struct parts *p, const char *seat, const struct hash *part
  * event names it. */
 void parts_expire(struct parts *p, int64_t before,
                   bool (*referenced)(void *arg, const struct hash *part), void *arg);
+/* Somebody puts it now, or put it and has not named it yet. */
+bool parts_awaited(const struct parts *p, const struct hash *part);
 /* Deletes the part for everybody, with what was put of it and what is on its way.  `done` comes
  * from the loop once its directory is synced (which runs off it): 0 or ERR_IO; where nothing is
  * stored it does not come. */

@@ -39,17 +39,3 @@ int registry_log_fold(struct registry *r, struct journal *j, uint64_t *at)
     journal_filter_free(filter);
     return rc;
 }
-
-int registry_log_read(struct registry *r, const char *dir)
-{
-    struct journal *j = NULL;
-    struct buf why = {0};
-    uint64_t at;
-    int rc = journal_open(&j, dir, true, &why);
-
-    if (rc == 0)
-        rc = registry_log_fold(r, j, &at);
-    journal_close(j);
-    buf_free(&why);
-    return rc;
-}

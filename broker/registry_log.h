@@ -8,6 +8,3 @@
 /* Folds all registry events of the log into an empty registry: 0, or the error with the position
  * at fault in `*at`. */
 int registry_log_fold(struct registry *r, struct journal *j, uint64_t *at);
-/* The same of the instance in `dir` as it is at this moment, beside its broker: 0, or why the log
- * cannot be opened or read.  No journal of it is open in this process. */
-int registry_log_read(struct registry *r, const char *dir);

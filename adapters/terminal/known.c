@@ -33,6 +33,7 @@ static const type_table known_types = {
     &core__act_confirmed__descriptor,
     &core__act_withdrawn__descriptor,
     &core__refusals_counted__descriptor,
+    &core__part_expired__descriptor,
     &core__request_refused__descriptor,
     &core__rules_adopted__descriptor,
     &core__worker_failed__descriptor,

@@ -9,6 +9,7 @@ import os
 import random
 import time
 
+from drill import SUCCESSOR, Restored, disaster, put_back
 from examples import python_client
 from instance import Instance, Released, plain, run, scratch, spawn, wait_for
 
@@ -47,8 +48,8 @@ class Desk:
         return self.client.call(get_part=frames_pb2.GetPart(
             position=position, sha256=hashlib.sha256(data).digest(), offset=0, length=1 << 18)).chunk
 
-    def signed(self, *parts):
-        """An event that names the parts, as it is published."""
+    def signed(self, *parts, until=0):
+        """An event that names the parts and states how long they are kept, as it is published."""
         import client  # noqa: PLC0415
         from chancery.core.v1 import envelope_pb2, frames_pb2  # noqa: PLC0415
         [packed] = self.client.envelopes(STREAM, TYPE, [b""])
@@ -56,12 +57,13 @@ class Desk:
         envelope.parts.extend(envelope_pb2.PartRef(
             sha256=hashlib.sha256(data).digest(), size=len(data), media_type="text/plain",
             name=f"{n}.txt") for n, data in enumerate(parts))
+        envelope.handling.retain_until = until
         [event] = client.sign(self.client.signer, [envelope.SerializeToString()], [os.urandom(16)])
         return frames_pb2.Publish(events=[frames_pb2.SignedBytes(event=event, payload=b"")])
 
-    def name(self, *parts):
+    def name(self, *parts, until=0):
         """The position of a new event that names the parts."""
-        return self.client.call(publish=self.signed(*parts)).positions[0]
+        return self.client.call(publish=self.signed(*parts, until=until)).positions[0]
 
 
 def refused(code, call, *arguments):
@@ -217,6 +219,79 @@ def what_was_not_deleted_in_time_is_found_and_deleted_at_the_next_start():
     i.check("log", "verify", i.dir, dir=False)
 
 
+def a_part_goes_when_the_last_event_that_names_it_keeps_it_no_longer():
+    i = admitted()
+    writer = Desk(i, "writer")
+    soon, late = (writer.client.welcome.now + hours * 3600 * 10**6 for hours in (1, 100))
+    gone, kept, later = (os.urandom(32) + name for name in (b"gone", b"kept", b"later"))
+    for data in (gone, kept, later):
+        writer.put(data)
+    position = writer.name(gone, kept, later, until=soon)
+    writer.name(kept)
+    writer.name(later, until=late)
+    restart(i)
+    assert all(stored(i, data) for data in (gone, kept, later))
+    i.check("clock", "move", "2h", "--seat", "administrator")
+    restart(i)  # at its start and once a minute it looks
+    wait_for("what nothing keeps is deleted", lambda: not stored(i, gone))
+    [expired] = i.json("event", "ls", "--stream", "audit", "--type", "core.PartExpired", "--seat", "administrator")
+    assert expired["payload"] == {"sha256": base64.b64encode(hashlib.sha256(gone).digest()).decode(),
+                                  "position": str(position), "until": str(soon)}, expired
+    writer = Desk(i, "writer")
+    assert "it was kept until" in refused("part.purged", writer.get, position, gone)
+    assert writer.get(position, kept) == kept and writer.get(position, later) == later
+    tally = i.json("log", "verify", i.dir, dir=False)[0]
+    assert (tally["parts"], tally["purged"]) == (3, 0), tally
+    since = os.path.join(scratch(), "since.backup")
+    i.check("log", "backup", i.dir, since, dir=False)
+    i.check("log", "restore", since, since + ".back", dir=False)
+    writer.put(gone)
+    again = writer.name(gone)
+    restart(i)
+    assert Desk(i, "writer").get(again, gone) == gone, "who publishes it anew keeps it"
+    i.down()
+    i.check("audit", i.dir, dir=False)
+    os.unlink(os.path.join(i.dir, "parts", digits(kept)[:2], digits(kept)))
+    found = i.run("log", "verify", i.dir, dir=False)
+    assert found.returncode == 1 and f"{digits(kept)}: the part is not stored" in found.stdout, found
+
+
+def restart(i):
+    i.down()
+    i.up()
+
+
+def what_was_purged_behind_a_backup_is_purged_in_its_successor():
+    """Where another administrator signs the succession; the purger's receipts bring the purges back."""
+    i, safe = admitted(), scratch()
+    i.admit("second", "QMZ/administration")
+    i.check("office", "set", "QMZ/administration", "--roles", "administrator", *WORDS)
+    writer, backup = Desk(i, "writer"), os.path.join(safe, "backup")
+    early, late = os.urandom(32) + b"early", os.urandom(32) + b"late"
+    writer.put(early)
+    first = writer.name(early)
+    i.check("log", "backup", i.dir, backup, dir=False)
+    writer.put(late)
+    lost = writer.signed(late)
+    second = writer.client.call(publish=lost).positions[0]
+    assert purge(i, first, early).returncode == purge(i, second, late).returncode == 0
+    i.down()
+    disaster(i, None, safe)
+    successor = Restored(scratch())
+    i.check("log", "restore", backup, successor.dir, "--successor", SUCCESSOR, "--administrator",
+            os.path.join(safe, "keys", "second.key"), "--checkpoint", os.path.join(safe, "checkpoint"), dir=False)
+    put_back(successor, safe)
+    successor.up()
+    assert stored(successor, early), "it is the backup's"
+    successor.check("party", "add", "QMY", *WORDS)  # the purger comes back, and what it signed
+    wait_for("the purge came back", lambda: not stored(successor, early))
+    back = Desk(successor, "writer").client.call(publish=lost).positions[0]
+    assert "purged at" in refused("part.purged", Desk(successor, "writer").get, back, late)
+    successor.down()
+    tally = successor.json("log", "verify", successor.dir, dir=False)[0]
+    assert (tally["parts"], tally["purged"]) == (2, 2), tally
+
+
 class Broker:
     """By itself, so that nothing starts it again between the kill and a look at the files."""
 
@@ -291,4 +366,6 @@ def a_broker_that_is_killed_at_any_moment_ends_what_it_began():
 if __name__ == "__main__":
     run([the_bytes_are_nowhere_and_the_events_stay, a_part_that_is_on_its_way_does_not_come_back,
          what_was_not_deleted_in_time_is_found_and_deleted_at_the_next_start,
+         a_part_goes_when_the_last_event_that_names_it_keeps_it_no_longer,
+         what_was_purged_behind_a_backup_is_purged_in_its_successor,
          a_broker_that_is_killed_at_any_moment_ends_what_it_began])

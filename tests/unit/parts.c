@@ -201,6 +201,7 @@ static void purge(struct place *p)
 {
     p->done = 0;
     parts_purge(p->parts, &p->part, on_purged, p);
+    assert_int_equal(parts_size(p->parts, &p->part), -1); /* at once: no new event may name it */
     uv_run(&p->loop, UV_RUN_DEFAULT);
 }
 
@@ -213,9 +214,11 @@ static void a_purged_part_is_gone_with_what_is_on_its_way(void **unused)
     assert_int_equal(
         parts_put(p->parts, "qmb-desk", &p->part, p->bytes.size, 0, piece, on_stored, p), 0);
     assert_true(parts_there(p->dir, &p->part));
+    assert_true(parts_awaited(p->parts, &p->part));
     purge(p);
     assert_int_equal(p->done, 1);
     assert_int_equal(p->err, 0);
+    assert_false(parts_awaited(p->parts, &p->part));
     assert_false(parts_there(p->dir, &p->part));
     assert_int_equal(parts_size(p->parts, &p->part), -1);
     assert_false(parts_put_by(p->parts, "qma-desk", &p->part));
@@ -282,6 +285,7 @@ static void closing_while_a_part_is_stored_answers_nobody(void **unused)
     struct place *p = place_new(PIECE);
     assert_int_equal(
         parts_put(p->parts, "qma-desk", &p->part, PIECE, 0, slice_buf(&p->bytes), on_stored, p), 0);
+    assert_true(parts_awaited(p->parts, &p->part));
     parts_close(p->parts);
     p->parts = NULL;
     uv_run(&p->loop, UV_RUN_DEFAULT);
