@@ -408,13 +408,51 @@ static int check_clock(const struct check *c, int64_t stated)
 static int check_clock_act(const struct check *c)
 {
     struct slice payload = event_of(c)->event.payload;
-
-    if (strcmp(envelope_of(c)->type, core__clock_accepted__descriptor.name) != 0)
-        return 0;
     Core__ClockAccepted *act = core__clock_accepted__unpack(NULL, payload.size, payload.data);
     int rc = check_clock(c, act->time);
     core__clock_accepted__free_unpacked(act, NULL);
     return rc;
+}
+
+/* A part that no event names is none of the log's: it expires by itself.  One that a predecessor
+ * purged stays purged, though the event that named it was lost. */
+static int check_purge(const struct check *c, const Core__PartPurged *act)
+{
+    const struct predecessor *p = admit_predecessor(c);
+    struct hash part;
+    uint64_t at = 0;
+
+    if (p && act->position > p->position)
+        return 0;
+    memcpy(part.bytes, act->sha256.data, HASH_SIZE);
+    int rc = journal_part(c->a->journal, &part, act->position, &at);
+    if (rc && rc != ERR_NOT_FOUND)
+        return refuse(c->why, rc, "sha256", "who named the part cannot be read");
+    if (rc == 0 && at == act->position)
+        return 0;
+    return refuse(c->why, ERR_NOT_FOUND, "position",
+                  "the event at position %llu names no such part",
+                  (unsigned long long)act->position);
+}
+
+static int check_purge_act(const struct check *c)
+{
+    struct slice payload = event_of(c)->event.payload;
+    Core__PartPurged *act = core__part_purged__unpack(NULL, payload.size, payload.data);
+    int rc = check_purge(c, act);
+
+    core__part_purged__free_unpacked(act, NULL);
+    return rc;
+}
+
+/* What an act asks of the log and the clock, which the registry does not see. */
+static int check_act(const struct check *c)
+{
+    const char *type = envelope_of(c)->type;
+
+    if (strcmp(type, core__clock_accepted__descriptor.name) == 0)
+        return check_clock_act(c);
+    return strcmp(type, core__part_purged__descriptor.name) == 0 ? check_purge_act(c) : 0;
 }
 
 static int check_registry(const struct check *c, const struct registry *registry)
@@ -428,7 +466,7 @@ static int check_registry(const struct check *c, const struct registry *registry
         return refuse(c->why, ERR_REGISTRY, "type",
                       "a successor is founded by `chancery log restore`, without a broker");
     int rc = registry_check(registry, &act, &field, text);
-    return rc ? refuse(c->why, rc, field ? field : "", "%s", text) : check_clock_act(c);
+    return rc ? refuse(c->why, rc, field ? field : "", "%s", text) : check_act(c);
 }
 
 static void fold_in(struct registry *copy, uint64_t position, const struct event *e)

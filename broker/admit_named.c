@@ -289,6 +289,31 @@ static int check_sealed(const struct check *c, const struct hash *part, const ch
     return rc;
 }
 
+static bool is_kept_no_more(const struct check *c)
+{
+    int64_t until = envelope_of(c)->handling->retain_until;
+
+    return until && until < c->a->at.now;
+}
+
+/* What a predecessor took comes back as it is, its sealed parts unopened and without what went. */
+static int check_stored(const struct check *c, const Core__PartRef *ref, const struct hash *part,
+                        const char *hex)
+{
+    int rc = find_naming(c, part);
+    if (rc && rc != ERR_NOT_FOUND)
+        return refuse(c->why, rc, "parts", "who named the part cannot be read");
+    int64_t size = rc == 0 ? parts_size(c->a->parts, part) : -1;
+    if (size < 0 && admit_predecessor(c) && is_kept_no_more(c))
+        return 0;
+    if (size < 0)
+        return refuse(c->why, ERR_PART_MISSING, "parts",
+                      "%s was not put by this seat; put it first", hex);
+    if ((uint64_t)size != ref->size)
+        return refuse(c->why, ERR_PART, "parts", "%s has another size", hex);
+    return ref->sealed && !admit_predecessor(c) ? check_sealed(c, part, hex) : 0;
+}
+
 static int check_part(const struct check *c, const Core__PartRef *ref)
 {
     struct hash part;
@@ -296,17 +321,14 @@ static int check_part(const struct check *c, const Core__PartRef *ref)
 
     memcpy(part.bytes, ref->sha256.data, HASH_SIZE);
     hex_encode(hex, part.bytes, HASH_SIZE);
-    int rc = find_naming(c, &part);
-    if (rc && rc != ERR_NOT_FOUND)
-        return refuse(c->why, rc, "parts", "who named the part cannot be read");
-    int64_t size = rc == 0 ? parts_size(c->a->parts, &part) : -1;
-    if (size < 0)
-        return refuse(c->why, ERR_PART_MISSING, "parts",
-                      "%s was not put by this seat; put it first", hex);
-    if ((uint64_t)size != ref->size)
-        return refuse(c->why, ERR_PART, "parts", "%s has another size", hex);
-    /* what a predecessor took comes back as it is */
-    return ref->sealed && !admit_predecessor(c) ? check_sealed(c, &part, hex) : 0;
+    const struct purge *purge = registry_purged(c->a->registry, &part);
+    if (!purge)
+        return check_stored(c, ref, &part, hex);
+    if (admit_predecessor(c))
+        return 0;
+    return refuse(c->why, ERR_PURGED, "parts",
+                  "%s was purged at position %llu: no new event may name it", hex,
+                  (unsigned long long)purge->position);
 }
 
 int admit_check_parts(const struct check *c)

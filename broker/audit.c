@@ -10,7 +10,7 @@ struct line { /* one event in the making */
     struct buf payload, envelope, event;
 };
 
-static void pack_payload(struct buf *out, const struct refusal_row *row)
+static void pack_refusals(struct buf *out, const struct refusal_row *row)
 {
     Core__RefusalsCounted m = CORE__REFUSALS_COUNTED__INIT;
 
@@ -23,8 +23,19 @@ static void pack_payload(struct buf *out, const struct refusal_row *row)
     core__refusals_counted__pack(&m, buf_grow(out, core__refusals_counted__get_packed_size(&m)));
 }
 
-static void pack_envelope(struct line *l, const struct audit *a, uint64_t seat_seq,
-                          struct hash *previous, int64_t now)
+static void pack_expired(struct buf *out, const struct expiry *x)
+{
+    Core__PartExpired m = CORE__PART_EXPIRED__INIT;
+    struct hash part = x->part;
+
+    m.sha256 = (ProtobufCBinaryData){HASH_SIZE, part.bytes};
+    m.position = x->kept.last;
+    m.until = x->kept.until;
+    core__part_expired__pack(&m, buf_grow(out, core__part_expired__get_packed_size(&m)));
+}
+
+static void pack_envelope(struct line *l, const struct audit *a, const char *type,
+                          uint64_t seat_seq, struct hash *previous, int64_t now)
 {
     Core__Envelope e = CORE__ENVELOPE__INIT;
     Core__Handling handling = CORE__HANDLING__INIT;
@@ -38,7 +49,7 @@ static void pack_envelope(struct line *l, const struct audit *a, uint64_t seat_s
     e.log = a->log;
     e.stream = STREAM;
     e.id = (ProtobufCBinaryData){ID_SIZE, id};
-    e.type = core__refusals_counted__descriptor.name;
+    e.type = type;
     e.seat = seat->name;
     e.office = seat->office->name;
     e.evidence = CORE__EVIDENCE__EVIDENCE_SIGNED;
@@ -57,8 +68,8 @@ static void pack_envelope(struct line *l, const struct audit *a, uint64_t seat_s
 
 static void sign(const struct audit *a, struct line lines[], size_t n)
 {
-    struct slice envelopes[REFUSAL_ROWS];
-    struct buf events[REFUSAL_ROWS] = {0};
+    struct slice envelopes[AUDIT_LINES] = {0};
+    struct buf events[AUDIT_LINES] = {0};
 
     for (size_t i = 0; i < n; i++)
         envelopes[i] = slice_buf(&lines[i].envelope);
@@ -76,7 +87,7 @@ static bool keep(struct arena *arena, const struct buf *b, ProtobufCBinaryData *
 
 static void publish(const struct audit *a, const struct line lines[], size_t n)
 {
-    Core__SignedBytes bytes[REFUSAL_ROWS], *list[REFUSAL_ROWS];
+    Core__SignedBytes bytes[AUDIT_LINES], *list[AUDIT_LINES];
     Core__Publish publish = CORE__PUBLISH__INIT;
     struct arena *arena = publish_arena(a->publishing);
     bool ok = true;
@@ -102,28 +113,46 @@ static void line_free(struct line *l)
     buf_free(&l->event);
 }
 
-void audit_refusals(const struct audit *a, struct refusals *r, int64_t now)
+/* The lines whose payloads are packed, as one batch: false where it cannot be known what they
+ * follow.
+ */
+static bool record(const struct audit *a, struct line lines[], size_t n, const char *type,
+                   int64_t now)
 {
-    struct line lines[REFUSAL_ROWS] = {0};
     struct hash previous;
     uint64_t seat_seq;
-    size_t n = r->n;
-
-    if (n == 0)
-        return;
     int rc = publish_stands(a->publishing, a->key->seat, STREAM, &seat_seq, &previous);
-    if (rc) {
+
+    if (rc)
         log_warn("broker.counts", "where the broker's seat stands cannot be read code=%s",
                  err_code(rc));
-        return;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        pack_envelope(&lines[i], a, type, ++seat_seq, &previous, now);
+    if (rc == 0) {
+        sign(a, lines, n);
+        publish(a, lines, n);
     }
-    for (size_t i = 0; i < n; i++) {
-        pack_payload(&lines[i].payload, &r->rows[i]);
-        pack_envelope(&lines[i], a, ++seat_seq, &previous, now);
-    }
-    sign(a, lines, n);
-    publish(a, lines, n);
     for (size_t i = 0; i < n; i++)
         line_free(&lines[i]);
-    refusals_clear(r);
+    return rc == 0;
+}
+
+void audit_refusals(const struct audit *a, struct refusals *r, int64_t now)
+{
+    struct line lines[AUDIT_LINES] = {0};
+
+    for (size_t i = 0; i < r->n; i++)
+        pack_refusals(&lines[i].payload, &r->rows[i]);
+    if (r->n && record(a, lines, r->n, core__refusals_counted__descriptor.name, now))
+        refusals_clear(r);
+}
+
+void audit_expired(const struct audit *a, const struct expiry list[], size_t n, int64_t now)
+{
+    struct line lines[AUDIT_LINES] = {0};
+
+    for (size_t i = 0; i < n; i++)
+        pack_expired(&lines[i].payload, &list[i]);
+    if (n)
+        record(a, lines, n, core__part_expired__descriptor.name, now);
 }

@@ -16,10 +16,15 @@
 
 #include "broker/checkpoint.h"
 #include "broker/journal.h"
+#include "broker/parts.h"
+#include "broker/registry_log.h"
+#include "broker/retention.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/mem.h"
+
+enum { TRIES = 3 }; /* while parts are purged meanwhile */
 
 struct making {
     const char *dir;
@@ -27,6 +32,7 @@ struct making {
     char *archive; /* in it */
     struct buf checkpoint; /* the note, read before the log is copied */
     struct journal *copy;
+    struct registry *registry; /* of the copy */
     struct manifest *manifest;
     struct archive *out;
     struct buf *why;
@@ -49,6 +55,27 @@ static char *place_of(const struct making *m, const char *path)
     return mem_printf("%s/%s", copied ? m->work : m->dir, path);
 }
 
+/* ERR_PURGED for a part that is not there because it was let go behind what was copied. */
+static int missed(const struct making *m, int err, const char *path)
+{
+    struct hash part;
+    struct journal *j = NULL;
+    struct buf why = {0};
+    uint64_t at;
+
+    if (err != ERR_NOT_FOUND || strncmp(path, "parts/", 6) != 0)
+        return err;
+    hex_decode(part.bytes, HASH_SIZE, path + strlen("parts/xx/"));
+    struct registry *now = registry_new();
+    if (journal_open(&j, m->dir, true, &why) == 0 && registry_log_fold(now, j, &at) == 0 &&
+        retention_lets_go(j, now, &part))
+        err = ERR_PURGED;
+    journal_close(j);
+    registry_free(now);
+    buf_free(&why);
+    return err;
+}
+
 static int list_file(struct making *m, const char *path)
 {
     char *place = place_of(m, path);
@@ -57,7 +84,7 @@ static int list_file(struct making *m, const char *path)
     int err = mapped_open(&f, place);
 
     if (err)
-        fail(m, err, place);
+        err = fail(m, missed(m, err, path), place);
     if (err == 0) {
         hash_sha256(&hash, f.bytes);
         manifest_add(m->manifest, path, f.bytes.size, &hash);
@@ -67,12 +94,17 @@ static int list_file(struct making *m, const char *path)
     return err;
 }
 
-/* A part whose bytes are not those of its name is damaged: it is not carried along unnoticed. */
+/* What the copy says is purged is not in it, though it may be there yet; what it lets go need not
+ * be. A part whose bytes are not those of its name is damaged: it is not carried along unnoticed.
+ */
 static int list_part(void *arg, const struct hash *part)
 {
     struct making *m = arg;
     char name[2 * HASH_SIZE + 1], path[MANIFEST_PATH];
 
+    if (registry_purged(m->registry, part) ||
+        (!parts_there(m->dir, part) && retention_lets_go(m->copy, m->registry, part)))
+        return 0;
     hex_encode(name, part->bytes, HASH_SIZE);
     snprintf(path, sizeof path, "parts/%.2s/%s", name, name);
     m->err = list_file(m, path);
@@ -137,8 +169,11 @@ static int check_copy(struct making *m)
 static int describe(struct making *m)
 {
     static const char *const files[] = {"log/checkpoint", "log.vkey", "log/data.mdb"};
-    int err = 0;
+    uint64_t at;
+    int err = registry_log_fold(m->registry, m->copy, &at);
 
+    if (err)
+        fail(m, err, "the registry");
     journal_tree(m->copy, &m->manifest->head, &m->manifest->root);
     m->manifest->received = journal_last_received(m->copy);
     m->manifest->made = time_now();
@@ -182,7 +217,7 @@ static int put_file(struct making *m, const struct manifest_file *file)
     if (err == 0 && f.bytes.size != file->size)
         err = ERR_DAMAGED;
     if (err)
-        fail(m, err, place);
+        err = fail(m, missed(m, err, file->path), place);
     else
         err = put(m, file->path, f.bytes);
     mapped_close(&f);
@@ -248,9 +283,9 @@ static void remove_work(const struct making *m)
     }
 }
 
-int backup_make(const char *dir, const char *file, struct manifest *made, struct buf *why)
+static int make(const char *dir, const char *file, struct manifest *made, struct buf *why)
 {
-    struct making m = {.dir = dir, .manifest = made, .why = why};
+    struct making m = {.dir = dir, .manifest = made, .why = why, .registry = registry_new()};
     int err = access(file, F_OK) == 0 ? ERR_EXISTS : 0;
 
     *made = (struct manifest){0};
@@ -278,8 +313,21 @@ int backup_make(const char *dir, const char *file, struct manifest *made, struct
     }
     if (err)
         manifest_clear(made);
+    registry_free(m.registry);
     buf_free(&m.checkpoint);
     mem_free(m.archive);
     mem_free(m.work);
+    return err;
+}
+
+/* A copy whose parts were purged while it was made would miss them without a reason in its log. */
+int backup_make(const char *dir, const char *file, struct manifest *made, struct buf *why)
+{
+    int err = ERR_PURGED;
+
+    for (int i = 0; err == ERR_PURGED && i < TRIES; i++) {
+        buf_reset(why);
+        err = make(dir, file, made, why);
+    }
     return err;
 }

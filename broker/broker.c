@@ -213,10 +213,11 @@ static void on_grown(void *arg, bool registry)
 {
     struct broker *b = arg;
 
-    if (registry)
+    if (registry) {
         clock_follow(&b->clock);
-    if (registry)
         peers_each(b->peers, end_if_revoked, b);
+        broker_purge(b);
+    }
     deliver_wake(b->deliver);
 }
 
@@ -306,8 +307,10 @@ static void on_second(struct broker *b)
 
     look_at_disk(b);
     signer_look(b->signer);
-    if (b->ticks % TICKS_OF_MINUTE == 0)
+    if (b->ticks % TICKS_OF_MINUTE == 0) {
         journal_sweep(b->journal);
+        broker_expire(b);
+    }
     peers_probe(b->peers, &pong, NULL);
     give_back(b);
     if (now - b->audited >= HOUR) {
@@ -402,6 +405,7 @@ static void open_inside(struct broker *b)
         .log = b->log,
         .exercise = b->exercise,
         .standing = standing_of,
+        .expired = broker_expired,
         .grown = on_grown,
         .arg = b,
     });
@@ -450,6 +454,8 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
     }
     if (rc == 0) {
         start_scrub(b);
+        broker_purge(b);
+        broker_expire(b);
         refusals_free(&b->refusals); /* the self-test's stranger */
         zsock_pause(b->socket, 0);
         status_ready(b);

@@ -20,6 +20,8 @@ static void on_part_stored(void *arg, int err)
     struct peer *p = peers_session(put->b->peers, put->peer, put->session);
     struct refusal why = {.err = err};
 
+    if (err == 0 && broker_purge_late(put->b, &put->part))
+        why.err = err = ERR_PURGED;
     stored.sha256 = (ProtobufCBinaryData){HASH_SIZE, put->part.bytes};
     frame.ref = put->ref;
     frame.body_case = CORE__FRAME__BODY_PART_STORED;
@@ -45,6 +47,17 @@ static int check_put(const Core__PutPart *m, struct refusal *why)
     return 0;
 }
 
+/* Who only has the bytes is not told who purged them, nor why. */
+static int check_unpurged(const struct call *c, const struct hash *part, struct refusal *why)
+{
+    const struct purge *purge = registry_purged(c->b->registry, part);
+
+    return purge ? refuse(why, ERR_PURGED, "sha256",
+                          "the part was purged at position %llu, and is not taken again",
+                          (unsigned long long)purge->position)
+                 : 0;
+}
+
 void handle_put_part(const struct call *c)
 {
     const Core__PutPart *m = c->frame->put_part;
@@ -58,11 +71,14 @@ void handle_put_part(const struct call *c)
                     c->peer->key->seat->name);
     if (rc == 0 && c->b->full)
         rc = refuse(&why, ERR_FULL, "", "free space is below [broker] disk-reserve");
+    if (rc == 0) {
+        memcpy(part.bytes, m->sha256.data, HASH_SIZE);
+        rc = check_unpurged(c, &part, &why);
+    }
     if (rc) {
         broker_refuse(c->b, c->peer, c->frame->ref, &why);
         return;
     }
-    memcpy(part.bytes, m->sha256.data, HASH_SIZE);
     if (m->offset + m->chunk.len == m->size) {
         put = mem_new(sizeof *put);
         *put = (struct put){c->b, c->peer->id, c->peer->number, c->frame->ref, part};
@@ -113,7 +129,33 @@ static int find_part(const struct call *c, struct hash *part, struct refusal *wh
         return refuse(why, ERR_NOT_FOUND, "position",
                       "no event that this seat may read names the part at position %llu",
                       (unsigned long long)m->position);
-    return 0;
+    const struct purge *purge = registry_purged(c->b->registry, part);
+    return purge ? refuse(why, ERR_PURGED, "sha256", "purged at position %llu by %s: %s",
+                          (unsigned long long)purge->position, purge->by->name, purge->reason)
+                 : 0;
+}
+
+/* Why a part that an event names is not there: its time is over, or the disk lost it. */
+static int not_stored(const struct call *c, const struct hash *part, struct refusal *why)
+{
+    struct retention kept;
+    char until[40];
+
+    if (retention_of(c->b->journal, part, &kept) != 0 || kept.until >= broker_now(c->b))
+        return refuse(why, ERR_NOT_FOUND, "sha256", "the part is not stored");
+    time_text(until, kept.until);
+    return refuse(why, ERR_PURGED, "sha256",
+                  "it was kept until %s, as the events that name it state", until);
+}
+
+static int read_part(const struct call *c, const struct hash *part, struct buf *bytes,
+                     uint64_t *size, struct refusal *why)
+{
+    const Core__GetPart *m = c->frame->get_part;
+    int rc = parts_get(c->b->parts, part, m->offset, m->length, bytes, size);
+
+    why->err = rc;
+    return rc == ERR_NOT_FOUND ? not_stored(c, part, why) : rc;
 }
 
 void handle_get_part(const struct call *c)
@@ -127,7 +169,7 @@ void handle_get_part(const struct call *c)
 
     int rc = find_part(c, &part, &why);
     if (rc == 0)
-        why.err = rc = parts_get(c->b->parts, &part, m->offset, m->length, &bytes, &chunk.size);
+        rc = read_part(c, &part, &bytes, &chunk.size, &why);
     if (rc) {
         broker_refuse(c->b, c->peer, c->frame->ref, &why);
     } else {

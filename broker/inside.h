@@ -56,7 +56,9 @@ struct broker {
     bool exercise, full, paused, stopping, closed;
     uint64_t ticks, disk_free, disk_size;
     uint64_t commits; /* at the watchdog's last look */
+    uint64_t purged;  /* purges up to this position are under way or done */
     int64_t started, audited, expired;
+    struct hash expiring;                /* the part that was looked at last */
     uint64_t events_seen, events_rested; /* recorded, a second ago and when memory was given back */
 };
 
@@ -87,6 +89,15 @@ void broker_settings_clear(struct broker_settings *own);
 /* status.c: READY to the service manager, and whether the log is alive. */
 void status_ready(struct broker *b);
 bool status_watchdog(void *arg, struct buf *status);
+
+/* purge.c: deletes the files of the purges that were folded since it was called last. */
+void broker_purge(struct broker *b);
+/* Of a part that was on its way to its place meanwhile: whether it was purged. */
+bool broker_purge_late(struct broker *b, const struct hash *part);
+
+/* expire.c: looks at some parts, and records those that nothing keeps any longer. */
+void broker_expire(struct broker *b);
+void broker_expired(void *arg, const struct hash *part); /* that is recorded: deletes it */
 
 void handle_frame(const struct call *c); /* of a session; all but Hello */
 void handle_hello(struct broker *b, const struct sender *from, struct peer *before,

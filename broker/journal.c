@@ -502,7 +502,9 @@ int journal_tail(struct journal *j, const char *seat, const char *stream, struct
     return err == ERR_NOT_FOUND ? 0 : err;
 }
 
-int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint64_t *position)
+/* The first entry from (part, from) on. */
+static int find_part(struct journal *j, const struct hash *part, uint64_t from, struct hash *found,
+                     uint64_t *position)
 {
     uint8_t bytes[PART_KEY];
     MDB_txn *txn = NULL;
@@ -517,15 +519,34 @@ int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint
         err = store_error(store_step(cursor, &key, &value, MDB_SET_RANGE));
     if (err == 0 && key.mv_size != PART_KEY)
         err = ERR_DAMAGED;
-    if (err == 0 && memcmp(key.mv_data, part->bytes, HASH_SIZE) != 0)
-        err = ERR_NOT_FOUND;
     if (err == 0) {
         const uint8_t *k = key.mv_data;
+        memcpy(found->bytes, k, HASH_SIZE);
         *position = store_u64_be_read(k + HASH_SIZE);
     }
     mdb_cursor_close(cursor);
     mdb_txn_abort(txn);
     return err;
+}
+
+int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint64_t *position)
+{
+    struct hash found;
+    uint64_t at;
+    int err = find_part(j, part, from, &found, &at);
+
+    if (err == 0 && !hash_equal(&found, part))
+        err = ERR_NOT_FOUND;
+    if (err == 0)
+        *position = at;
+    return err;
+}
+
+int journal_next_part(struct journal *j, const struct hash *behind, struct hash *part)
+{
+    uint64_t position;
+
+    return find_part(j, behind, UINT64_MAX, part, &position);
 }
 
 int journal_each_part(struct journal *j, int (*each)(void *arg, const struct hash *part), void *arg)

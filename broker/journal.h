@@ -104,6 +104,9 @@ int journal_find(struct journal *j, const char *seat, const uint8_t id[16], uint
 int journal_tail(struct journal *j, const char *seat, const char *stream, struct journal_tail *out);
 /* The first position from `from` on that names the part, or ERR_NOT_FOUND. */
 int journal_part(struct journal *j, const struct hash *part, uint64_t from, uint64_t *position);
+/* The first part behind that hash, in order, that a record names: 0, ERR_NOT_FOUND or ERR_DAMAGED.
+ */
+int journal_next_part(struct journal *j, const struct hash *behind, struct hash *part);
 /* Each part that a record names, once, in order of its hash, until `each` returns nonzero: that, 0,
  * ERR_DAMAGED or ERR_IO. */
 int journal_each_part(struct journal *j, int (*each)(void *arg, const struct hash *part),

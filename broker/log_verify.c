@@ -16,7 +16,7 @@
 
 #include "broker/checkpoint.h"
 #include "broker/journal.h"
-#include "broker/parts.h"
+#include "broker/log_verify_parts.h"
 #include "broker/registry.h"
 #include "broker/succession.h"
 #include "lib/envelope.h"
@@ -42,7 +42,7 @@ struct report {       /* shared by the child that reads and the parent that tell
     const char *what; /* what the child looks at, and where; in both at the same address */
     uint64_t position;
     bool finished;
-    uint64_t records, head, parts;
+    uint64_t records, head, parts, purged;
     struct hash root;
     size_t n; /* made; those beyond FINDINGS_KEPT are only counted */
     struct finding findings[FINDINGS_KEPT];
@@ -66,6 +66,7 @@ struct verifying {
     struct report *report;
     struct journal *journal;
     struct registry *registry;
+    struct parts_seen parts;
     struct arena *arena;
     struct verified_root *roots;
     unsigned steps;
@@ -168,28 +169,6 @@ static void check_signature(struct verifying *v, uint64_t position, const struct
         on_finding(v, position, "signature", err_text(ERR_SIGNATURE));
 }
 
-/* Each part once: where it is first named. */
-static void check_parts(struct verifying *v, uint64_t position, const Core__Envelope *envelope)
-{
-    for (size_t i = 0; i < envelope->n_parts; i++) {
-        const Core__PartRef *ref = envelope->parts[i];
-        struct hash part;
-        uint64_t first = 0;
-        char name[2 * HASH_SIZE + 1], text[160];
-        memcpy(part.bytes, ref->sha256.data, HASH_SIZE);
-        if (journal_part(v->journal, &part, 0, &first) != 0 || first != position)
-            continue;
-        v->report->parts++;
-        int err = parts_check(v->dir, &part, ref->size);
-        if (!err)
-            continue;
-        hex_encode(name, part.bytes, HASH_SIZE);
-        snprintf(text, sizeof text, "%s: %s", name,
-                 err == ERR_NOT_FOUND ? "the part is not stored" : err_text(err));
-        on_finding(v, position, "part", text);
-    }
-}
-
 static void fold(struct verifying *v, uint64_t position, const struct event *e)
 {
     const char *field = NULL;
@@ -232,7 +211,7 @@ static int on_record(void *arg, const struct journal_record *record)
     if (registry && record->position != 1)
         fold(v, record->position, &e);
     check_log(v, record->position, &e);
-    check_parts(v, record->position, e.envelope);
+    parts_seen_take(&v->parts, v->journal, record->position, e.envelope);
     return 0;
 }
 
@@ -324,6 +303,7 @@ static void verify_here(struct verifying *v)
         return;
     }
     v->registry = registry_new();
+    v->parts = (struct parts_seen){.dir = v->dir, .found = on_finding, .arg = v};
     v->arena = arena_new(ARENA_CAP);
     v->roots = mem_new(ROOTS_KEPT * sizeof *v->roots);
     v->terminal = isatty(STDERR_FILENO);
@@ -333,10 +313,13 @@ static void verify_here(struct verifying *v)
         on_finding(v, 0, "log", err_text(err));
     check_checkpoint(v);
     journal_tree(v->journal, &v->report->head, &v->report->root);
+    journal_close(v->journal);
+    parts_seen_end(&v->parts, v->registry);
+    v->report->parts = v->parts.named;
+    v->report->purged = v->parts.purged;
     registry_free(v->registry);
     arena_free(v->arena);
     mem_free(v->roots);
-    journal_close(v->journal);
 }
 
 /* ---- the parent ---- */
@@ -411,13 +394,17 @@ static void print_ok(const struct report *r, bool json)
     char hex[2 * HASH_SIZE + 1];
 
     hex_encode(hex, r->root.bytes, HASH_SIZE);
-    if (json)
+    if (json) {
         printf("{\"ok\":true,\"records\":%" PRIu64 ",\"head\":%" PRIu64
-               ",\"root\":\"%s\",\"parts\":%" PRIu64 "}\n",
-               r->records, r->head, hex, r->parts);
-    else
-        printf("ok: %" PRIu64 " records, head %" PRIu64 ", root %s, %" PRIu64 " parts\n",
-               r->records, r->head, hex, r->parts);
+               ",\"root\":\"%s\",\"parts\":%" PRIu64 ",\"purged\":%" PRIu64 "}\n",
+               r->records, r->head, hex, r->parts, r->purged);
+        return;
+    }
+    printf("ok: %" PRIu64 " records, head %" PRIu64 ", root %s, %" PRIu64 " parts", r->records,
+           r->head, hex, r->parts);
+    if (r->purged)
+        printf(", %" PRIu64 " of them purged", r->purged);
+    putchar('\n');
 }
 
 int log_verify(const char *dir, bool json)

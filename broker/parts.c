@@ -44,10 +44,24 @@ struct waiting { /* stored, and named by no event of this seat since */
     int64_t put;
 };
 
+struct purging { /* a part whose file is being deleted */
+    struct purging *next;
+    uv_work_t work;
+    struct parts *parts;
+    char *dir, *place;
+    struct hash part;
+    uint64_t size;
+    int err;
+    parts_purged *done;
+    void *arg;
+};
+
 struct parts {
     char *dir; /* DIR/parts */
     uv_loop_t *loop;
     struct upload *uploads; /* receiving */
+    struct upload *storing; /* in the thread pool */
+    struct purging *purging;
     struct waiting *waiting;
     unsigned working; /* in the thread pool */
     uint64_t number;  /* of the next upload's file */
@@ -251,12 +265,22 @@ int parts_check(const char *dir, const struct hash *part, uint64_t size)
     return err;
 }
 
+bool parts_there(const char *dir, const struct hash *part)
+{
+    char *parts = mem_printf("%s/parts", dir), *place = part_place(parts, part);
+    bool there = access(place, F_OK) == 0;
+
+    mem_free(place);
+    mem_free(parts);
+    return there;
+}
+
 uint64_t parts_bytes(const struct parts *p)
 {
     return p->stored;
 }
 
-int64_t parts_size(struct parts *p, const struct hash *part)
+static int64_t stored_size(const struct parts *p, const struct hash *part)
 {
     char *place = part_place(p->dir, part);
     struct stat st;
@@ -264,6 +288,15 @@ int64_t parts_size(struct parts *p, const struct hash *part)
 
     mem_free(place);
     return size;
+}
+
+int64_t parts_size(struct parts *p, const struct hash *part)
+{
+    const struct purging *g = p->purging;
+
+    while (g && !hash_equal(&g->part, part))
+        g = g->next;
+    return g ? -1 : stored_size(p, part);
 }
 
 /* ---- receiving ---- */
@@ -371,6 +404,15 @@ static void waiting_add(struct parts *p, const struct upload *u)
     p->waiting = w;
 }
 
+static void leave(struct parts *p, const struct upload *u)
+{
+    struct upload **at = &p->storing;
+
+    while (*at != u)
+        at = &(*at)->next;
+    *at = u->next;
+}
+
 static void upload_stored(uv_work_t *work, int status)
 {
     struct upload *u = work->data;
@@ -378,6 +420,7 @@ static void upload_stored(uv_work_t *work, int status)
     int err = status ? ERR_IO : u->err;
 
     p->working--;
+    leave(p, u);
     if (!p->closed) {
         if (err == 0) {
             parts_referenced(p, u->seat, &u->part); /* counted once a seat */
@@ -423,6 +466,8 @@ int parts_put(struct parts *p, const char *seat, const struct hash *part, uint64
     if (u->got < u->size)
         return 0;
     *at = u->next;
+    u->next = p->storing;
+    p->storing = u;
     u->done = done;
     u->arg = arg;
     u->work.data = u;
@@ -487,6 +532,93 @@ void parts_referenced(struct parts *p, const char *seat, const struct hash *part
             waiting_drop(at);
         else
             at = &(*at)->next;
+}
+
+/* ---- purging ---- */
+
+static bool has_upload(const struct upload *u, const struct hash *part)
+{
+    while (u && !hash_equal(&u->part, part))
+        u = u->next;
+    return u;
+}
+
+bool parts_awaited(const struct parts *p, const struct hash *part)
+{
+    const struct waiting *w = p->waiting;
+
+    while (w && !hash_equal(&w->part, part))
+        w = w->next;
+    return w || has_upload(p->uploads, part) || has_upload(p->storing, part);
+}
+
+static void forget(struct parts *p, const struct hash *part)
+{
+    for (struct upload **at = &p->uploads; *at;)
+        if (hash_equal(&(*at)->part, part))
+            upload_drop(at);
+        else
+            at = &(*at)->next;
+    for (struct waiting **at = &p->waiting; *at;)
+        if (hash_equal(&(*at)->part, part))
+            waiting_drop(at);
+        else
+            at = &(*at)->next;
+}
+
+/* In the thread pool.  Another one may have been quicker. */
+static void purge_file(uv_work_t *work)
+{
+    struct purging *g = work->data;
+
+    if (unlink(g->place) != 0) {
+        g->err = errno == ENOENT ? 0 : ERR_IO;
+        g->size = 0;
+    }
+    if (g->err == 0)
+        g->err = sync_dir(g->dir);
+}
+
+static void purge_done(uv_work_t *work, int status)
+{
+    struct purging *g = work->data, **at = &g->parts->purging;
+    struct parts *p = g->parts;
+
+    while (*at != g)
+        at = &(*at)->next;
+    *at = g->next;
+    p->working--;
+    if (!p->closed) {
+        p->stored -= g->size;
+        g->done(g->arg, &g->part, status ? ERR_IO : g->err);
+    }
+    mem_free(g->dir);
+    mem_free(g->place);
+    mem_free(g);
+    if (p->closed && p->working == 0)
+        parts_free(p);
+}
+
+void parts_purge(struct parts *p, const struct hash *part, parts_purged *done, void *arg)
+{
+    int64_t size = stored_size(p, part);
+
+    forget(p, part);
+    if (size < 0)
+        return;
+    struct purging *g = mem_new(sizeof *g);
+    *g = (struct purging){.next = p->purging,
+                          .parts = p,
+                          .place = part_place(p->dir, part),
+                          .part = *part,
+                          .size = (uint64_t)size,
+                          .done = done,
+                          .arg = arg};
+    g->dir = mem_strn(g->place, (size_t)(strrchr(g->place, '/') - g->place));
+    g->work.data = g;
+    p->purging = g;
+    p->working++;
+    assert(uv_queue_work(p->loop, &g->work, purge_file, purge_done) == 0);
 }
 
 /* ---- expiring ---- */

@@ -5,6 +5,10 @@
  * A part is written beside its place, synced, checked against its hash, renamed, and its directory
  * synced, before an event that names it is admitted.  Parts that no event names expire after 24
  * hours and count against the seat's quota.
+ *
+ * A part that is purged is unlinked, and its directory synced.  Its bytes are not written over
+ * first: a file system that copies on write, and a disk that levels its wear, would write
+ * elsewhere.  Other names of the file there are none.
  */
 #pragma once
 
@@ -20,7 +24,7 @@ void parts_close(struct parts *p);
 
 /* Of all that is stored, as counted when it was opened or expired last, and what was put since. */
 uint64_t parts_bytes(const struct parts *p);
-/* Stored: its size, or -1. */
+/* Stored, and not being deleted: its size, or -1. */
 int64_t parts_size(struct parts *p, const struct hash *part);
 
 /* A piece in order, from 0. `done` comes after the last one only, from the loop (syncing runs off
@@ -40,6 +44,14 @@ void parts_referenced(struct parts *p, const char *seat, const struct hash *part
  * event names it. */
 void parts_expire(struct parts *p, int64_t before,
                   bool (*referenced)(void *arg, const struct hash *part), void *arg);
+/* Somebody puts it now, or put it and has not named it yet. */
+bool parts_awaited(const struct parts *p, const struct hash *part);
+/* Deletes the part for everybody, with what was put of it and what is on its way.  `done` comes
+ * from the loop once its directory is synced (which runs off it): 0 or ERR_IO; where nothing is
+ * stored it does not come. */
+typedef void parts_purged(void *arg, const struct hash *part, int err);
+void parts_purge(struct parts *p, const struct hash *part, parts_purged *done, void *arg);
 /* Reads and hashes a stored part: 0, ERR_NOT_FOUND, ERR_DAMAGED, ERR_IO. For verify: needs no
  * parts_open. */
 int parts_check(const char *dir, const struct hash *part, uint64_t size);
+bool parts_there(const char *dir, const struct hash *part); /* needs no parts_open either */

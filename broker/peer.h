@@ -110,7 +110,7 @@ struct refusal { /* why a request is not done */
     uint32_t index;    /* of the event in its batch */
     uint64_t expected; /* with ERR_SEAT_ORDER */
     char field[128];
-    char text[256];            /* empty: err_text */
+    char text[512];            /* empty: err_text */
     const char *stream, *type; /* NULL: none */
 };
 

@@ -414,10 +414,17 @@ void publish_pulse(struct publishing *p)
 
 /* ---- admit ---- */
 
+static bool expires_part(const struct admit_event *e)
+{
+    return strcmp(e->event.envelope->stream, "audit") == 0 &&
+           strcmp(e->event.envelope->type, core__part_expired__descriptor.name) == 0;
+}
+
 static bool closes_batch(const struct request *r)
 {
     for (size_t i = 0; i < r->n; i++)
-        if (!r->events[i].known && admit_is_registry(&r->events[i]))
+        if (!r->events[i].known &&
+            (admit_is_registry(&r->events[i]) || expires_part(&r->events[i])))
             return true;
     return false;
 }
@@ -550,6 +557,17 @@ static void find_place(struct publishing *p, const struct admit_event *e, uint64
         doubt("a recorded event cannot be read", rc);
 }
 
+static void fold_expired(struct publishing *p, const struct admit_event *e)
+{
+    struct slice payload = e->event.payload;
+    Core__PartExpired *m = core__part_expired__unpack(NULL, payload.size, payload.data);
+    struct hash part;
+
+    memcpy(part.bytes, m->sha256.data, HASH_SIZE);
+    core__part_expired__free_unpacked(m, NULL);
+    p->of.expired(p->of.arg, &part);
+}
+
 static bool fold(struct publishing *p, const struct admit_event *e, uint64_t position)
 {
     const Core__Envelope *env = e->event.envelope;
@@ -559,6 +577,8 @@ static bool fold(struct publishing *p, const struct admit_event *e, uint64_t pos
         memcpy(part.bytes, env->parts[k]->sha256.data, HASH_SIZE);
         parts_referenced(p->of.parts, env->seat, &part);
     }
+    if (expires_part(e))
+        fold_expired(p, e);
     if (!admit_is_registry(e))
         return false;
     registry_fold(p->of.registry, position,

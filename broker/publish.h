@@ -3,8 +3,8 @@
  *
  * publish -> validate -> verify (off the loop) -> admit -> append (off the loop) -> acknowledge.
  * Requests are admitted in the order in which they came.  A request keeps the arena that its bytes
- * lie in until it is answered.  A registry event closes its batch: what waits behind it is
- * admitted once it is on disk and folded.
+ * lie in until it is answered.  A registry event, or one that expires a part, closes its batch:
+ * what waits behind it is admitted once it is on disk and folded.
  */
 #pragma once
 
@@ -22,6 +22,7 @@ struct publishing_of { /* lent for as long as the publishing lives */
     const char *log;
     bool exercise;
     struct standing (*standing)(void *arg);
+    void (*expired)(void *arg, const struct hash *part); /* a PartExpired is on disk */
     void (*grown)(void *arg, bool registry); /* the log grew, and perhaps the registry with it */
     void *arg;
 };

@@ -418,6 +418,9 @@ static void rules_free(struct registry *r)
     for (size_t i = 0; i < r->lowerings.n; i++)
         registry_lowering_free(r->lowerings.at[i]);
     mem_free(r->lowerings.at);
+    for (size_t i = 0; i < r->purges.n; i++)
+        registry_purge_free(r->purges.at[i]);
+    mem_free(r->purges.at);
     for (size_t i = 0; i < r->n_pending; i++)
         pending_clear(&r->pending[i]);
     mem_free(r->pending);
@@ -594,6 +597,21 @@ void registry_each_rule(const struct registry *r,
 {
     for (size_t i = 0; i < r->rules.n; i++)
         each(arg, ((const struct rule *)r->rules.at[i])->rule);
+}
+
+const struct purge *registry_purged(const struct registry *r, const struct hash *part)
+{
+    char name[2 * HASH_SIZE + 1];
+
+    hex_encode(name, part->bytes, HASH_SIZE);
+    return table_find(&r->purges, name);
+}
+
+void registry_each_purge(const struct registry *r, void (*each)(void *arg, const struct purge *p),
+                         void *arg)
+{
+    for (size_t i = 0; i < r->purges.n; i++)
+        each(arg, r->purges.at[i]);
 }
 
 const struct clock_acts *registry_clock(const struct registry *r)

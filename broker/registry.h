@@ -49,6 +49,13 @@ struct predecessor { /* a log that this one goes on from */
     struct hash root;  /* of the tree at that size */
 };
 
+struct purge {          /* a part that is deleted for good */
+    const char *part;   /* its SHA-256 in hexadecimal */
+    const char *reason; /* as its administrator states it */
+    const struct seat *by;
+    uint64_t position; /* of the event that brought it into force */
+};
+
 struct clock_acts {        /* what administrators signed about the clock */
     uint64_t accepted;     /* position of the last ClockAccepted; 0 = none */
     int64_t accepted_time; /* that it states */
@@ -109,5 +116,9 @@ void registry_each_rule(const struct registry *r,
 /* All of it, as GetRegistry is answered: lists from the arena, entries the registry's.  False: past
  * the arena's cap. */
 bool registry_tell(const struct registry *r, struct arena *arena, Core__Registry *out);
+const struct purge *registry_purged(const struct registry *r,
+                                    const struct hash *part); /* NULL: it is not purged */
+void registry_each_purge(const struct registry *r, void (*each)(void *arg, const struct purge *p),
+                         void *arg);
 const struct clock_acts *registry_clock(const struct registry *r);
 uint64_t registry_version(const struct registry *r); /* position last folded */

@@ -63,7 +63,7 @@ struct pending { /* an act that waits for signatures */
 };
 
 struct registry {
-    struct table parties, offices, seats, groups, group_versions, rules, limits, lowerings;
+    struct table parties, offices, seats, groups, group_versions, rules, limits, lowerings, purges;
     struct key **keys;
     struct deputy *deputies;
     struct pending *pending;
@@ -133,3 +133,4 @@ void registry_fold_pending(struct registry *r, const struct folded *f, const str
 void registry_terms_free(struct office *office);
 void registry_rule_free(struct rule *rule);             /* NULL is fine */
 void registry_lowering_free(struct lowering *lowering); /* NULL is fine */
+void registry_purge_free(struct purge *purge);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry_rules.c - the founding, access rules, limits of streams, the quorum and the clock
+/* registry_rules.c - the founding, access rules, limits of streams, purges, the quorum and the
+ * clock
  *
  * All of it is the administrators'.
  */
@@ -259,6 +260,43 @@ static void fold_lowering(struct registry *r, const struct folded *f, const void
     table_add(&r->lowerings, l);
 }
 
+/* ---- purges of parts ---- */
+
+static int check_purged(const struct act *a, const void *body)
+{
+    const Core__PartPurged *m = body;
+    struct hash part;
+
+    if (m->sha256.len != HASH_SIZE)
+        return registry_refuse(a, ERR_FIELD, "sha256", "a SHA-256 has %d bytes", HASH_SIZE);
+    if (!m->reason[0])
+        return registry_refuse(a, ERR_FIELD, "reason", "say why: it is all that will be left");
+    memcpy(part.bytes, m->sha256.data, HASH_SIZE);
+    const struct purge *before = registry_purged(a->r, &part);
+    if (before)
+        return registry_refuse(a, ERR_EXISTS, "sha256", "the part was purged at position %llu",
+                               (unsigned long long)before->position);
+    return registry_check_text(a, m->reason, "reason");
+}
+
+static void fold_purged(struct registry *r, const struct folded *f, const void *body)
+{
+    const Core__PartPurged *m = body;
+    struct purge *purge = mem_new(sizeof *purge);
+    char name[2 * HASH_SIZE + 1];
+
+    hex_encode(name, m->sha256.data, HASH_SIZE);
+    *purge = (struct purge){mem_str(name), mem_str(m->reason), f->by, f->position};
+    table_add(&r->purges, purge);
+}
+
+void registry_purge_free(struct purge *purge)
+{
+    mem_free((void *)(uintptr_t)purge->part);
+    mem_free((void *)(uintptr_t)purge->reason);
+    mem_free(purge);
+}
+
 /* ---- the quorum ---- */
 
 static int check_quorum(const struct act *a, const void *body)
@@ -386,6 +424,7 @@ const struct row registry_rules[] = {
     {&core__access_rule__descriptor, check_rule, fold_rule, NULL, registry_always},
     {&core__stream_limited__descriptor, check_limit, fold_limit, NULL, registry_always},
     {&core__lowering_allowed__descriptor, check_lowering, fold_lowering, NULL, registry_always},
+    {&core__part_purged__descriptor, check_purged, fold_purged, NULL, registry_always},
     {&core__quorum_set__descriptor, check_quorum, fold_quorum, NULL, registry_always},
     {&core__act_confirmed__descriptor, check_confirmed, fold_confirmed, NULL, NULL},
     {&core__act_withdrawn__descriptor, check_withdrawn, fold_withdrawn, NULL, NULL},

@@ -211,6 +211,10 @@ int chancery_get_part(struct chancery *c, uint64_t position, const uint8_t sha25
                       const char *file, void (*done)(void *arg, int err, const char *text),
                       void *arg);
 
+/* Whether the part can be fetched: `done` comes once, with err 0, or the refusal and its text. */
+int chancery_look_part(struct chancery *c, uint64_t position, const uint8_t sha256[32],
+                       void (*done)(void *arg, int err, const char *text), void *arg);
+
 int chancery_head(struct chancery *c,
                   void (*done)(void *arg, int err, uint64_t head, const char *checkpoint),
                   void *arg);

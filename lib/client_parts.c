@@ -347,3 +347,44 @@ int chancery_get_part(struct chancery *c, uint64_t position, const uint8_t sha25
     get_ask(c, g);
     return 0;
 }
+
+/* ---- looking whether it is there ---- */
+
+struct look_part {
+    struct request request;
+    void (*done)(void *arg, int err, const char *text);
+    void *arg;
+};
+
+static void on_looked(struct chancery *c, struct request *q, const Core__Frame *answer, int err,
+                      const Core__Refused *refused)
+{
+    struct look_part *l = (struct look_part *)q;
+
+    if (answer && answer->body_case != CORE__FRAME__BODY_PART_CHUNK)
+        err = ERR_MALFORMED;
+    if (!c->closing)
+        l->done(l->arg, err, refused ? refused->text : err ? err_text(err) : "");
+    request_free(q);
+}
+
+int chancery_look_part(struct chancery *c, uint64_t position, const uint8_t sha256[32],
+                       void (*done)(void *arg, int err, const char *text), void *arg)
+{
+    Core__Frame frame = CORE__FRAME__INIT;
+    Core__GetPart body = CORE__GET_PART__INIT;
+
+    if (c->closing)
+        return ERR_CANCELLED;
+    struct look_part *l = mem_new(sizeof *l);
+    l->request.done = on_looked;
+    l->done = done;
+    l->arg = arg;
+    body.position = position;
+    body.sha256 = (ProtobufCBinaryData){HASH_SIZE, (uint8_t *)(uintptr_t)sha256};
+    body.length = 1;
+    frame.body_case = CORE__FRAME__BODY_GET_PART;
+    frame.get_part = &body;
+    request_start(c, &l->request, &frame);
+    return 0;
+}

@@ -39,6 +39,7 @@
     X(ERR_PART_MISSING, "part.missing",                                                          \
       "a part that the envelope names is not stored; put it first")                              \
     X(ERR_PART, "part.mismatch", "the part's bytes do not have the stated hash or size")         \
+    X(ERR_PURGED, "part.purged", "the part was deleted, by an administrator or in its time")     \
     X(ERR_QUOTA, "quota.exceeded", "the seat's quota is used up; try again later")               \
     X(ERR_BUSY, "busy", "too much is under way; try again")                                      \
     X(ERR_FOLDING, "busy.folding", "still reading the log; try again")                           \

@@ -62,8 +62,7 @@ int act_sign(const struct call *c, struct session *s, const ProtobufCMessage *co
     return rc;
 }
 
-/* Takes the sentence over. */
-static int act(const struct call *c, const ProtobufCMessage *message, char *sentence)
+int act_one(const struct call *c, const ProtobufCMessage *message, char *sentence)
 {
     struct session s;
     int rc = session_open_publishing(&s, c);
@@ -171,9 +170,9 @@ static int rule_run(const struct call *c, Core__Effect effect, const char *says)
     if (!verbs_take(c->argument[2], may, &m.n_verbs))
         return call_usage(c, "%s: not publish, read, ask or offer, with commas between",
                           c->argument[2]);
-    return act(c, &m.base,
-               mem_printf("Rule %s %s %s to %s %s in %s", m.rule, says, c->argument[1],
-                          c->argument[2], m.type, m.stream));
+    return act_one(c, &m.base,
+                   mem_printf("Rule %s %s %s to %s %s in %s", m.rule, says, c->argument[1],
+                              c->argument[2], m.type, m.stream));
 }
 
 int access_allow_run(const struct call *c)
@@ -192,7 +191,7 @@ int access_rm_run(const struct call *c)
 
     m.rule = c->argument[0];
     m.withdrawn = true;
-    return act(c, &m.base, mem_printf("Rule %s no longer holds", m.rule));
+    return act_one(c, &m.base, mem_printf("Rule %s no longer holds", m.rule));
 }
 
 int access_limit_run(const struct call *c)
@@ -203,8 +202,8 @@ int access_limit_run(const struct call *c)
     m.most = (Core__Label)label_of(c, c->argument[1]);
     if (!m.most)
         return USAGE;
-    return act(c, &m.base,
-               mem_printf("%s takes events up to %s", m.stream, label_text((int)m.most)));
+    return act_one(c, &m.base,
+                   mem_printf("%s takes events up to %s", m.stream, label_text((int)m.most)));
 }
 
 /* ---- parties and offices ---- */
@@ -218,7 +217,7 @@ int party_add_run(const struct call *c)
     m.kind = (Core__PartyKind)enum_of_word(&core__party_kind__descriptor, "PARTY_KIND_",
                                            c->option[OPT_PARTY_KIND] ? c->option[OPT_PARTY_KIND]
                                                                      : "state");
-    return act(c, &m.base, mem_printf("%s is a party to this service", m.party));
+    return act_one(c, &m.base, mem_printf("%s is a party to this service", m.party));
 }
 
 struct terms {
@@ -261,7 +260,7 @@ int office_add_run(const struct call *c)
         m.n_roles = t.n;
         m.clearance = (Core__Label)t.clearance;
         m.seats_most = (uint32_t)t.seats_most;
-        rc = act(c, &m.base, terms_text(m.office, &t, c));
+        rc = act_one(c, &m.base, terms_text(m.office, &t, c));
     }
     mem_free(t.roles);
     return rc;
@@ -280,7 +279,7 @@ int office_set_run(const struct call *c)
         m.n_roles = t.n;
         m.clearance = (Core__Label)t.clearance;
         m.seats_most = (uint32_t)t.seats_most;
-        rc = act(c, &m.base, terms_text(m.office, &t, c));
+        rc = act_one(c, &m.base, terms_text(m.office, &t, c));
     }
     mem_free(t.roles);
     return rc;
@@ -294,13 +293,14 @@ int office_deputy_run(const struct call *c)
     m.deputy = c->argument[1];
     m.withdrawn = !c->option[OPT_SINCE] && !c->option[OPT_TILL];
     if (m.withdrawn)
-        return act(c, &m.base, mem_printf("%s is a deputy of %s no longer", m.deputy, m.office));
+        return act_one(c, &m.base,
+                       mem_printf("%s is a deputy of %s no longer", m.deputy, m.office));
     if (!c->option[OPT_SINCE] || !time_parse(&m.from, c->option[OPT_SINCE]) ||
         !c->option[OPT_TILL] || !time_parse(&m.until, c->option[OPT_TILL]))
         return call_usage(c, "--since and --till: two times, e.g. 2026-12-31T23:59:00+01:00");
-    return act(c, &m.base,
-               mem_printf("%s may act for %s from %s until %s", m.deputy, m.office,
-                          c->option[OPT_SINCE], c->option[OPT_TILL]));
+    return act_one(c, &m.base,
+                   mem_printf("%s may act for %s from %s until %s", m.deputy, m.office,
+                              c->option[OPT_SINCE], c->option[OPT_TILL]));
 }
 
 /* ---- seats ---- */
@@ -312,7 +312,7 @@ static int standing_run(const struct call *c, Core__Standing standing, const cha
     m.seat = c->argument[0];
     m.standing = standing;
     m.reason = given(c, OPT_REASON);
-    return act(c, &m.base, mem_printf("%s %s", m.seat, says));
+    return act_one(c, &m.base, mem_printf("%s %s", m.seat, says));
 }
 
 int seat_revoke_run(const struct call *c)
@@ -410,7 +410,7 @@ int quorum_set_run(const struct call *c)
         return call_usage(c, "%s: how many administrators sign what touches the whole?",
                           c->argument[0]);
     m.administrators = (uint32_t)n;
-    return act(c, &m.base, mem_printf("%lu administrators sign what touches the whole", n));
+    return act_one(c, &m.base, mem_printf("%lu administrators sign what touches the whole", n));
 }
 
 int act_confirm_run(const struct call *c)
@@ -419,9 +419,9 @@ int act_confirm_run(const struct call *c)
 
     if (!call_position(c, c->argument[0], &m.position))
         return USAGE;
-    return act(c, &m.base,
-               mem_printf("You sign the act of position %llu; `event show %llu` shows it",
-                          (unsigned long long)m.position, (unsigned long long)m.position));
+    return act_one(c, &m.base,
+                   mem_printf("You sign the act of position %llu; `event show %llu` shows it",
+                              (unsigned long long)m.position, (unsigned long long)m.position));
 }
 
 int act_withdraw_run(const struct call *c)
@@ -431,6 +431,7 @@ int act_withdraw_run(const struct call *c)
     if (!call_position(c, c->argument[0], &m.position))
         return USAGE;
     m.reason = given(c, OPT_REASON);
-    return act(c, &m.base,
-               mem_printf("The act of position %llu is dropped", (unsigned long long)m.position));
+    return act_one(
+        c, &m.base,
+        mem_printf("The act of position %llu is dropped", (unsigned long long)m.position));
 }

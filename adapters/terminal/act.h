@@ -10,3 +10,5 @@ bool act_agreed(const struct call *c, const char *sentence);
  * over. */
 int act_sign(const struct call *c, struct session *s, const ProtobufCMessage *const messages[],
              size_t n, char *sentence);
+/* The same for one message, in a session of its own. */
+int act_one(const struct call *c, const ProtobufCMessage *message, char *sentence);

@@ -470,6 +470,32 @@ const struct verb verbs[] = {
         .run = receipt_check_run,
     },
     {
+        .noun = "part",
+        .verb = "ls",
+        .arguments = "POSITION",
+        .least = 1,
+        .most = 1,
+        .help = "the parts of an event, and what became of each",
+        .options = SHOWN,
+        .json = LINES,
+        .fields = "sha256 size mediaType name sealed code text",
+        .run = part_ls_run,
+    },
+    {
+        .noun = "part",
+        .verb = "purge",
+        .arguments = "POSITION SHA256",
+        .least = 2,
+        .most = 2,
+        .help = "delete a part for good, for every event that names it",
+        .more = "Signed by an administrator, who names an event that names it and need not be able "
+                "to read either. The events stay, with their proofs. What was copied before still "
+                "has the part: older backups, and whoever fetched it.",
+        .options = SIGNED | BIT(OPT_REASON),
+        .needed = BIT(OPT_REASON),
+        .run = part_purge_run,
+    },
+    {
         .noun = "log",
         .verb = "head",
         .arguments = "",
@@ -488,7 +514,7 @@ const struct verb verbs[] = {
         .help = "check every stored byte of a log; needs no broker",
         .options = BIT(OPT_JSON),
         .json = "one object when all is well, else one a line for each finding",
-        .fields = "ok records head root parts position what text",
+        .fields = "ok records head root parts purged position what text",
         .program = "chancery-log",
         .first = "verify",
     },
@@ -913,8 +939,8 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "how many administrators sign what touches the whole; 2 is recommended",
-        .more = "Rules, parties, offices, the quorum itself, and seats and keys of administrators: "
-                "such an act waits until as many have signed it, see `act ls`.",
+        .more = "Rules, parties, offices, purges, the quorum itself, and seats and keys of "
+                "administrators: such an act waits until as many have signed it, see `act ls`.",
         .options = SIGNED,
         .run = quorum_set_run,
     },

@@ -96,6 +96,21 @@ static void what_was_received_since_a_time_begins_at_a_position(void **unused)
     records_dir_remove(dir);
 }
 
+struct walk {
+    struct journal *journal;
+    struct hash part;
+};
+
+/* One after the other, as all of them come. */
+static int take_part(void *arg, const struct hash *part)
+{
+    struct walk *w = arg;
+
+    assert_int_equal(journal_next_part(w->journal, &w->part, &w->part), 0);
+    assert_true(hash_equal(&w->part, part));
+    return 0;
+}
+
 static void ids_tails_and_parts_are_found(void **unused)
 {
     (void)unused;
@@ -117,6 +132,9 @@ static void ids_tails_and_parts_are_found(void **unused)
             assert_int_equal(position, i + 1);
         assert_int_equal(journal_find(j, "qmz-desk", e->id, &position, &hash), ERR_NOT_FOUND);
     }
+    struct walk w = {.journal = j};
+    assert_int_equal(journal_each_part(j, take_part, &w), 0);
+    assert_int_equal(journal_next_part(j, &w.part, &w.part), ERR_NOT_FOUND);
     for (int seat = 0; seat < RECORDS_SEATS; seat++)
         for (int stream = 0; stream < RECORDS_STREAMS; stream++) {
             struct journal_tail tail;

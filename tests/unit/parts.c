@@ -2,6 +2,7 @@
 #include "broker/parts.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "lib/err.h"
 #include "tests/support/records.h"
@@ -188,6 +189,62 @@ static void parts_that_no_event_names_expire(void **unused)
     place_free(p);
 }
 
+static void on_purged(void *arg, const struct hash *part, int err)
+{
+    struct place *p = arg;
+
+    assert_true(hash_equal(part, &p->part));
+    on_stored(arg, err);
+}
+
+static void purge(struct place *p)
+{
+    p->done = 0;
+    parts_purge(p->parts, &p->part, on_purged, p);
+    assert_int_equal(parts_size(p->parts, &p->part), -1); /* at once: no new event may name it */
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+}
+
+static void a_purged_part_is_gone_with_what_is_on_its_way(void **unused)
+{
+    (void)unused;
+    struct place *p = place_new(2 * PIECE);
+    struct slice piece = slice_of(p->bytes.data, PIECE);
+    assert_int_equal(put(p, "qma-desk"), 0);
+    assert_int_equal(
+        parts_put(p->parts, "qmb-desk", &p->part, p->bytes.size, 0, piece, on_stored, p), 0);
+    assert_true(parts_there(p->dir, &p->part));
+    assert_true(parts_awaited(p->parts, &p->part));
+    purge(p);
+    assert_int_equal(p->done, 1);
+    assert_int_equal(p->err, 0);
+    assert_false(parts_awaited(p->parts, &p->part));
+    assert_false(parts_there(p->dir, &p->part));
+    assert_int_equal(parts_size(p->parts, &p->part), -1);
+    assert_false(parts_put_by(p->parts, "qma-desk", &p->part));
+    assert_int_equal(parts_bytes(p->parts), 0);
+    assert_int_equal(
+        parts_put(p->parts, "qmb-desk", &p->part, p->bytes.size, PIECE, piece, on_stored, p),
+        ERR_PART);
+    purge(p);
+    assert_int_equal(p->done, 0); /* there was nothing */
+    place_free(p);
+}
+
+static void a_part_that_cannot_be_deleted_is_said_to_be_there(void **unused)
+{
+    (void)unused;
+    struct place *p = place_new(1);
+    char *file = file_of(p);
+    assert_int_equal(mkdir(file, 0700), 0);
+    purge(p);
+    assert_int_equal(p->done, 1);
+    assert_int_equal(p->err, ERR_IO);
+    assert_true(parts_there(p->dir, &p->part));
+    mem_free(file);
+    place_free(p);
+}
+
 static void a_changed_part_is_damaged(void **unused)
 {
     (void)unused;
@@ -228,6 +285,7 @@ static void closing_while_a_part_is_stored_answers_nobody(void **unused)
     struct place *p = place_new(PIECE);
     assert_int_equal(
         parts_put(p->parts, "qma-desk", &p->part, PIECE, 0, slice_buf(&p->bytes), on_stored, p), 0);
+    assert_true(parts_awaited(p->parts, &p->part));
     parts_close(p->parts);
     p->parts = NULL;
     uv_run(&p->loop, UV_RUN_DEFAULT);
@@ -244,6 +302,8 @@ int main(void)
         cmocka_unit_test(an_upload_may_begin_anew),
         cmocka_unit_test(a_seat_has_a_quota_of_uploads_and_of_unreferenced_bytes),
         cmocka_unit_test(parts_that_no_event_names_expire),
+        cmocka_unit_test(a_purged_part_is_gone_with_what_is_on_its_way),
+        cmocka_unit_test(a_part_that_cannot_be_deleted_is_said_to_be_there),
         cmocka_unit_test(a_changed_part_is_damaged),
         cmocka_unit_test(what_was_on_its_way_is_gone_after_a_restart),
         cmocka_unit_test(closing_while_a_part_is_stored_answers_nobody),

@@ -782,6 +782,66 @@ static void a_signature_counts_while_its_seat_administers(void **unused)
     registry_free(r);
 }
 
+static int put_purged(const char *seat, struct registry *r, struct hash *part, size_t size,
+                      const char *reason)
+{
+    Core__PartPurged m = CORE__PART_PURGED__INIT;
+
+    m.sha256 = (ProtobufCBinaryData){size, part->bytes};
+    m.position = 7;
+    m.reason = reason;
+    return by(seat, r, &m.base);
+}
+
+static void count_purge(void *arg, const struct purge *purge)
+{
+    assert_non_null(purge->reason);
+    ++*(int *)arg;
+}
+
+static void a_part_is_purged_once_and_by_an_administrator_who_says_why(void **unused)
+{
+    struct registry *r = administered();
+    struct hash part = {{0xab, 1}}, other = {{0xab, 2}};
+    char long_reason[300] = "";
+    int n = 0;
+
+    (void)unused;
+    memset(long_reason, 'x', sizeof long_reason - 1);
+    assert_int_equal(put_purged("amina", r, &part, HASH_SIZE, "mine"), ERR_DENIED);
+    assert_int_equal(put_purged("second", r, &part, HASH_SIZE - 1, "short"), ERR_FIELD);
+    assert_int_equal(put_purged("second", r, &part, HASH_SIZE, ""), ERR_FIELD);
+    assert_int_equal(put_purged("second", r, &part, HASH_SIZE, long_reason), ERR_BOUNDS);
+    assert_null(registry_purged(r, &part));
+    assert_int_equal(put_purged("second", r, &part, HASH_SIZE, "erasure"), 0);
+    const struct purge *purge = registry_purged(r, &part);
+    assert_string_equal(purge->reason, "erasure");
+    assert_string_equal(purge->by->name, "second");
+    assert_int_equal(purge->position, registry_version(r));
+    assert_int_equal(put_purged("third", r, &part, HASH_SIZE, "again"), ERR_EXISTS);
+    assert_null(registry_purged(r, &other));
+    assert_int_equal(put_purged("third", r, &other, HASH_SIZE, "another"), 0);
+    registry_each_purge(r, count_purge, &n);
+    assert_int_equal(n, 2);
+    registry_free(r);
+}
+
+static void a_purge_waits_for_the_quorum(void **unused)
+{
+    struct registry *r = administered();
+    struct hash part = {{1}};
+
+    (void)unused;
+    assert_int_equal(put_quorum(r, 2), 0);
+    assert_int_equal(put_purged("administrator", r, &part, HASH_SIZE, "erasure"), 0);
+    uint64_t at = registry_version(r);
+    assert_null(registry_purged(r, &part));
+    assert_int_equal(confirm_by("second", r, at), 0);
+    assert_int_equal(registry_purged(r, &part)->position, registry_version(r));
+    assert_string_equal(registry_purged(r, &part)->by->name, "second");
+    registry_free(r);
+}
+
 static void administrators_cannot_lock_themselves_out(void **unused)
 {
     struct registry *r = administered();
@@ -832,6 +892,8 @@ int main(void)
         cmocka_unit_test(what_touches_the_whole_waits_for_the_quorum),
         cmocka_unit_test(an_act_that_no_longer_fits_is_not_confirmed),
         cmocka_unit_test(a_signature_counts_while_its_seat_administers),
+        cmocka_unit_test(a_part_is_purged_once_and_by_an_administrator_who_says_why),
+        cmocka_unit_test(a_purge_waits_for_the_quorum),
         cmocka_unit_test(administrators_cannot_lock_themselves_out),
     };
 
