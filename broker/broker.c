@@ -403,6 +403,7 @@ static void open_inside(struct broker *b)
         .parts = b->parts,
         .peers = b->peers,
         .log = b->log,
+        .key = &b->key,
         .exercise = b->exercise,
         .standing = standing_of,
         .expired = broker_expired,

@@ -39,6 +39,7 @@ static void welcome(struct broker *b, struct peer *p, uint64_t ref)
     w.office = p->key->seat->office->name;
     w.head = journal_head(b->journal);
     w.now = broker_now(b);
+    w.receipt_key = (ProtobufCBinaryData){KEY_SIZE, b->key.sign_public};
     w.mode = b->exercise ? CORE__MODE__MODE_EXERCISE : CORE__MODE__MODE_ACTUAL;
     welcome_predecessors(b, arena, &w);
     frame.ref = ref;

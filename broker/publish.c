@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "broker/crew.h"
+#include "lib/countersign.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -535,26 +536,45 @@ void publish_go_on(struct publishing *p)
 
 /* ---- acknowledge ---- */
 
-static int take_received(void *arg, const struct journal_record *rec)
+struct places { /* of a request's events in the log */
+    uint64_t positions[BATCH_MOST];
+    int64_t received[BATCH_MOST];
+    bool altered; /* one of them was recorded before, in other bytes */
+};
+
+struct recorded {
+    int64_t received;
+    bool alike;
+    struct slice bytes; /* of the event as it was sent now */
+};
+
+static int compare_recorded(void *arg, const struct journal_record *rec)
 {
-    *(int64_t *)arg = rec->received;
+    struct recorded *r = arg;
+
+    r->received = rec->received;
+    r->alike = slice_equal(rec->event, r->bytes);
     return 0;
 }
 
-static void find_place(struct publishing *p, const struct admit_event *e, uint64_t *position,
-                       int64_t *received)
+static void find_place(struct publishing *p, const struct admit_event *e, size_t i,
+                       struct places *places)
 {
     const Core__Envelope *env = e->event.envelope;
+    struct recorded recorded = {.bytes = e->event.bytes};
+    uint64_t position = e->position;
     struct hash hash;
     int rc = 0;
 
-    *position = e->position;
-    if (*position == 0)
-        rc = journal_find(p->of.journal, env->seat, env->id.data, position, &hash);
+    if (position == 0)
+        rc = journal_find(p->of.journal, env->seat, env->id.data, &position, &hash);
     if (rc == 0)
-        rc = journal_get(p->of.journal, *position, take_received, received);
+        rc = journal_get(p->of.journal, position, compare_recorded, &recorded);
     if (rc)
         doubt("a recorded event cannot be read", rc);
+    places->positions[i] = position;
+    places->received[i] = recorded.received;
+    places->altered = places->altered || !recorded.alike;
 }
 
 static void fold_expired(struct publishing *p, const struct admit_event *e)
@@ -586,17 +606,33 @@ static bool fold(struct publishing *p, const struct admit_event *e, uint64_t pos
     return true;
 }
 
-static void answer_recorded(struct request *r, uint64_t positions[], int64_t received[])
+static void give_receipt(const struct request *r, const struct places *places,
+                         uint8_t signature[SIGNATURE_SIZE])
+{
+    uint8_t entries[BATCH_MOST][LOG_ENTRY_SIZE];
+
+    for (size_t i = 0; i < r->n; i++)
+        tree_log_entry(entries[i], places->positions[i], places->received[i],
+                       &r->events[i].event_hash);
+    countersign(signature, r->p->of.log, slice_of(entries, r->n * LOG_ENTRY_SIZE), r->p->of.key);
+}
+
+static void answer_recorded(struct request *r, struct places *places)
 {
     Core__Frame frame = CORE__FRAME__INIT;
     Core__Recorded recorded = CORE__RECORDED__INIT;
+    uint8_t signature[SIGNATURE_SIZE];
     struct peer *peer = peer_of(r);
 
     if (!peer)
         return;
     recorded.n_positions = recorded.n_received = r->n;
-    recorded.positions = positions;
-    recorded.received = received;
+    recorded.positions = places->positions;
+    recorded.received = places->received;
+    if (!places->altered) {
+        give_receipt(r, places, signature);
+        recorded.signature = (ProtobufCBinaryData){SIGNATURE_SIZE, signature};
+    }
     frame.ref = r->ref;
     frame.body_case = CORE__FRAME__BODY_RECORDED;
     frame.recorded = &recorded;
@@ -630,25 +666,24 @@ static void answer_tail(struct request *r)
 /* Whether it changed the registry.  `*next` is the position of the first event not yet placed. */
 static bool acknowledge(struct request *r, uint64_t *next)
 {
-    uint64_t positions[BATCH_MOST];
-    int64_t received[BATCH_MOST];
+    struct places places = {.altered = false};
     bool registry = false;
 
     for (size_t i = 0; i < r->n; i++) {
         struct admit_event *e = &r->events[i];
         if (e->known) {
-            find_place(r->p, e, &positions[i], &received[i]);
+            find_place(r->p, e, i, &places);
             continue;
         }
-        positions[i] = (*next)++;
-        received[i] = r->received;
+        places.positions[i] = (*next)++;
+        places.received[i] = r->received;
         overlay_remove(r->p->overlay, &e->entry);
-        registry = fold(r->p, e, positions[i]) || registry;
+        registry = fold(r->p, e, places.positions[i]) || registry;
     }
     if (r->answers_tail)
         answer_tail(r);
     else
-        answer_recorded(r, positions, received);
+        answer_recorded(r, &places);
     return registry;
 }
 

@@ -20,6 +20,7 @@ struct publishing_of { /* lent for as long as the publishing lives */
     struct parts *parts;
     struct peers *peers;
     const char *log;
+    const struct seat_key *key; /* the broker's */
     bool exercise;
     struct standing (*standing)(void *arg);
     void (*expired)(void *arg, const struct hash *part); /* a PartExpired is on disk */

@@ -179,6 +179,7 @@ bool registry_tell(const struct registry *r, struct arena *arena, Core__Registry
     core__registry__init(out);
     out->position = r->version;
     out->quorum = r->quorum;
+    out->broker = r->founded ? r->founded->broker : "";
     return tell_offices(&t) && tell_seats(&t) && tell_groups(&t) && tell_rules(&t) &&
            tell_limits(&t) && tell_deputies(&t) && tell_acts(&t);
 }

@@ -231,6 +231,14 @@ int chancery_registry(struct chancery *c,
                                    size_t size),
                       void *arg);
 
+/* Proof of frames.proto, packed: from the record at the position to the newest checkpoint, which
+ * the caller checks with the log's key.  ERR_BUSY while no checkpoint covers the position: ask
+ * again. */
+int chancery_proof(struct chancery *c, uint64_t position,
+                   void (*done)(void *arg, int err, const char *text, const void *proof,
+                                size_t size),
+                   void *arg);
+
 struct chancery_access { /* may the seat do this? */
     const char *seat;
     int verb;                  /* Verb */
@@ -251,6 +259,10 @@ struct chancery_receipt { /* valid during the call */
     const char *log;
     struct chancery_record
         record; /* as the log holds it: enough to publish it again, byte for byte */
+    /* The broker's word for it, a packed core.v1.Receipt (frames.proto) signed by the key in it,
+     * which the registry must show to be the broker's; size 0: there is none. */
+    const uint8_t *countersigned;
+    size_t countersigned_size;
 };
 
 /* Calls `each` for every receipt of a keep_dir, in the order in which they were told, until it

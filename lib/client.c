@@ -292,6 +292,9 @@ static void on_welcome(struct chancery *c, const Core__Frame *f)
     bool same_log = strcmp(c->session_log, w->log) == 0;
     c->welcome = true;
     c->told = false;
+    memset(c->receipt_key, 0, KEY_SIZE);
+    if (w->receipt_key.len == KEY_SIZE)
+        memcpy(c->receipt_key, w->receipt_key.data, KEY_SIZE);
     take_session(c, w);
     if (!same_log && c->session.number > 1)
         tails_forget(&c->publishing);
@@ -363,6 +366,7 @@ static const struct frame_row {
     {CORE__FRAME__BODY_HEAD, on_answer},
     {CORE__FRAME__BODY_PART_STORED, on_part_stored},
     {CORE__FRAME__BODY_PART_CHUNK, on_answer},
+    {CORE__FRAME__BODY_PROOF, on_answer},
     {CORE__FRAME__BODY_STATUS, on_answer},
     {CORE__FRAME__BODY_ACCESS, on_answer},
     {CORE__FRAME__BODY_REGISTRY, on_answer},

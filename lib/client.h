@@ -82,6 +82,8 @@ struct chancery {
     struct outgoing *out, **out_end;
     uint64_t last_ref;
 
+    uint8_t receipt_key[KEY_SIZE]; /* the broker signs with it what it recorded */
+
     bool welcome;   /* a session is on */
     bool told;      /* and the caller knows */
     uint64_t hello; /* ref of the last Hello */

@@ -11,6 +11,7 @@
  * anew.
  */
 #include "lib/client.h"
+#include "lib/countersign.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -278,22 +279,56 @@ void publishing_resume(struct chancery *c)
 
 /* ---- answers ---- */
 
+/* A broker that does not stand by its word is told of; what it recorded may be there all the same.
+ */
+static bool is_countersigned(const struct chancery *c, const Core__Recorded *r,
+                             struct slice entries)
+{
+    struct slice signature = slice_of(r->signature.data, r->signature.len);
+
+    if (r->signature.len == 0)
+        return false;
+    if (countersign_check(signature, c->session.log, entries, c->receipt_key))
+        return true;
+    log_error("client.receipt", "the broker's receipt is not signed by it position=%llu",
+              (unsigned long long)r->positions[0]);
+    return false;
+}
+
+static void put_entry(uint8_t out[LOG_ENTRY_SIZE], const Core__Record *record)
+{
+    struct hash hash;
+
+    hash_sha256(&hash, slice_of(record->event.data, record->event.len));
+    tree_log_entry(out, record->position, record->received, &hash);
+}
+
 static void keep_recorded(struct chancery *c, struct batch *b, const Core__Recorded *r)
 {
+    uint8_t entries[BATCH_MOST][LOG_ENTRY_SIZE];
+    Core__Record records[BATCH_MOST];
+    Core__Receipt receipt = CORE__RECEIPT__INIT;
     int err;
     const Core__Frame *f = (const Core__Frame *)scan_unpack_lent(
         &core__frame__descriptor, batch_frame(b), b->arena, &err, NULL);
 
     for (size_t i = 0; f && i < b->n; i++) {
-        Core__Record record = CORE__RECORD__INIT;
-        record.position = r->positions[i];
-        record.received = r->received[i];
-        record.event = f->publish->events[i]->event;
-        record.payload = f->publish->events[i]->payload;
-        if (receipts_add(keep_receipts(c->publishing.keep), c->session.log, &record) != 0)
-            log_error("client.receipt", "a receipt cannot be kept position=%llu",
-                      (unsigned long long)record.position);
+        core__record__init(&records[i]);
+        records[i].position = r->positions[i];
+        records[i].received = r->received[i];
+        records[i].event = f->publish->events[i]->event;
+        records[i].payload = f->publish->events[i]->payload;
+        put_entry(entries[i], &records[i]);
     }
+    receipt.log = c->session_log;
+    receipt.entries = (ProtobufCBinaryData){b->n * LOG_ENTRY_SIZE, entries[0]};
+    receipt.key = (ProtobufCBinaryData){KEY_SIZE, c->receipt_key};
+    receipt.signature = r->signature;
+    bool good = f && is_countersigned(c, r, slice_of(entries, b->n * LOG_ENTRY_SIZE));
+    if (!f || receipts_add(keep_receipts(c->publishing.keep), c->session.log, records, b->n,
+                           good ? &receipt : NULL) != 0)
+        log_error("client.receipt", "a receipt cannot be kept position=%llu",
+                  (unsigned long long)r->positions[0]);
 }
 
 bool publishing_recorded(struct chancery *c, const Core__Frame *f)

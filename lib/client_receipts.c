@@ -63,7 +63,9 @@ static int on_receipt(void *arg, const struct receipt *receipt)
                                                     .event = r->event.data,
                                                     .event_size = r->event.len,
                                                     .payload = r->payload.data,
-                                                    .payload_size = r->payload.len}};
+                                                    .payload_size = r->payload.len},
+                                         .countersigned = receipt->countersigned.data,
+                                         .countersigned_size = receipt->countersigned.size};
 
     return g->each(g->arg, &out);
 }

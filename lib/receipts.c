@@ -20,6 +20,7 @@
 enum {
     KIND_RECEIPT = 3,
     KIND_SUMMARY = 4,
+    KIND_COUNTERSIGNED = 5,
     SUMMARY_SIZE = 4 * 8,
     SEGMENTS_LEAST = 16, /* that a policy's bytes are divided into */
     NAME_DIGITS = 10,
@@ -410,25 +411,43 @@ static bool receipts_have(struct receipts *r, const char *log, const Core__Recor
     return false;
 }
 
-int receipts_add(struct receipts *r, const char *log, const Core__Record *record)
+static void add_one(struct receipts *r, const Core__Record *record)
 {
-    struct buf packed = {0};
-    size_t size = core__record__get_packed_size(record);
-
-    if (size > ENTRY_MOST)
-        return ERR_BOUNDS;
-    if (receipts_have(r, log, record))
-        return 0;
-    int rc = segment_ready(r, log);
-    if (rc)
-        return rc;
-    core__record__pack(record, buf_grow(&packed, size));
     struct segment *s = segment_last(r);
+    struct buf packed = {0};
+
+    core__record__pack(record, buf_grow(&packed, core__record__get_packed_size(record)));
     uint64_t offset = entries_add(r->open, KIND_RECEIPT, slice_buf(&packed));
     segment_count(s, record->position, record->received);
     segment_index(s, record->position, offset);
-    s->bytes = entries_size(r->open);
     buf_free(&packed);
+}
+
+static void add_countersigned(struct receipts *r, const Core__Receipt *m)
+{
+    struct buf packed = {0};
+
+    core__receipt__pack(m, buf_grow(&packed, core__receipt__get_packed_size(m)));
+    entries_add(r->open, KIND_COUNTERSIGNED, slice_buf(&packed));
+    buf_free(&packed);
+}
+
+int receipts_add(struct receipts *r, const char *log, const Core__Record records[], size_t n,
+                 const Core__Receipt *countersigned)
+{
+    size_t first = 0;
+
+    while (first < n && receipts_have(r, log, &records[first]))
+        first++;
+    int rc = first < n ? segment_ready(r, log) : 0;
+    if (rc || first == n)
+        return rc;
+    if (countersigned)
+        add_countersigned(r, countersigned);
+    for (size_t i = first; i < n; i++)
+        if (i == first || !receipts_have(r, log, &records[i]))
+            add_one(r, &records[i]);
+    segment_last(r)->bytes = entries_size(r->open);
     return 0;
 }
 
@@ -557,8 +576,40 @@ struct reading {
     void *arg;
     struct arena *arena;
     struct buf bytes;
+    struct slice countersigned; /* of those that follow */
     bool ended;
 };
+
+/* The signature stands before what it is for, in the same segment. */
+static bool is_signed(struct slice countersigned, uint64_t position)
+{
+    uint64_t at;
+    int64_t received;
+    struct hash hash;
+    bool found = false;
+    Core__Receipt *m = core__receipt__unpack(NULL, countersigned.size, countersigned.data);
+
+    for (size_t i = 0; m && !found && i + LOG_ENTRY_SIZE <= m->entries.len; i += LOG_ENTRY_SIZE)
+        found = tree_log_entry_read(slice_of(m->entries.data + i, LOG_ENTRY_SIZE), &at, &received,
+                                    &hash) == 0 &&
+                at == position;
+    if (m)
+        core__receipt__free_unpacked(m, NULL);
+    return found;
+}
+
+static void read_entry(struct reading *g, const char *log, const struct entry *e)
+{
+    struct receipt receipt = {log, record_of(e, g->arena), {0}};
+
+    if (e->kind == KIND_COUNTERSIGNED)
+        g->countersigned = e->body;
+    if (!receipt.record)
+        return;
+    if (is_signed(g->countersigned, receipt.record->position))
+        receipt.countersigned = g->countersigned;
+    g->ended = g->each(g->arg, &receipt) != 0;
+}
 
 static void read_entries(struct reading *g, const char *path, struct entries_view *v)
 {
@@ -566,12 +617,10 @@ static void read_entries(struct reading *g, const char *path, struct entries_vie
     uint64_t before = v->at;
 
     for (uint64_t skipped = 0; !g->ended && entries_next(v, &e); before = v->at) {
-        struct receipt receipt = {v->label, record_of(&e, g->arena)};
         if (v->skipped > skipped)
             g->damaged(g->arg, path, before, v->skipped - skipped);
         skipped = v->skipped;
-        if (receipt.record)
-            g->ended = g->each(g->arg, &receipt) != 0;
+        read_entry(g, v->label, &e);
     }
 }
 
@@ -581,6 +630,7 @@ static int read_segment(struct reading *g, const char *path, bool last)
     struct entries_view v;
 
     buf_reset(&g->bytes);
+    g->countersigned = (struct slice){0};
     int rc = file_read(path, &g->bytes);
     if (rc)
         return rc == ERR_NOT_FOUND ? 0 : rc;
@@ -598,7 +648,8 @@ int receipts_each(const char *dir, int (*each)(void *arg, const struct receipt *
                   void (*damaged)(void *arg, const char *file, uint64_t offset, uint64_t bytes),
                   void *arg)
 {
-    struct reading g = {each, damaged, arg, arena_new(RECORD_ARENA), {0}, false};
+    struct reading g = {
+        .each = each, .damaged = damaged, .arg = arg, .arena = arena_new(RECORD_ARENA)};
     uint64_t *numbers;
     size_t n;
 

@@ -7,6 +7,7 @@
  *     kind 3  a receipt: a packed core.v1.Record, as the log holds it
  *     kind 4  the last one of a segment that is full: how many receipts, the least and greatest
  *             position (u64 each), the newest receipt time (i64)
+ *     kind 5  a packed core.v1.Receipt: the broker's signature for receipts that follow
  *
  * A receipt is there once: a position with the same envelope is not added again.  Segments are
  * dropped whole.  One process adds (the directory is that of a keep, which is locked); any may
@@ -14,7 +15,7 @@
  */
 #pragma once
 
-#include "chancery/core/v1/envelope.pb-c.h"
+#include "chancery/core/v1/frames.pb-c.h"
 #include "lib/slice.h"
 
 struct receipts;
@@ -29,6 +30,7 @@ struct receipts_policy { /* what may be dropped, the oldest first */
 struct receipt { /* lent until the next call */
     const char *log;
     const Core__Record *record;
+    struct slice countersigned; /* a core.v1.Receipt; empty: there is none, or receipts_get */
 };
 
 /* 0 or ERR_IO, with a sentence in `why`. Makes the directory. */
@@ -36,8 +38,10 @@ int receipts_open(struct receipts **out, const char *dir, const struct receipts_
                   struct buf *why);
 void receipts_close(struct receipts *r); /* NULL is fine */
 
-/* Adds a receipt, on disk after the next receipts_sync: 0 or ERR_IO. */
-int receipts_add(struct receipts *r, const char *log, const Core__Record *record);
+/* Adds what was recorded together, and the broker's signature for it (NULL: none): on disk after the
+ * next receipts_sync.  0 or ERR_IO. */
+int receipts_add(struct receipts *r, const char *log, const Core__Record records[], size_t n,
+                 const Core__Receipt *countersigned);
 int receipts_sync(struct receipts *r); /* 0 or ERR_IO; blocks */
 
 /* ---- finding ---- */

@@ -24,6 +24,8 @@ int watch_run(const struct call *c);
 int receipt_ls_run(const struct call *c);
 int receipt_show_run(const struct call *c);
 int receipt_check_run(const struct call *c);
+int receipt_prove_run(const struct call *c);
+int event_prove_run(const struct call *c);
 int part_ls_run(const struct call *c);
 int part_purge_run(const struct call *c);
 int log_head_run(const struct call *c);

@@ -19,8 +19,8 @@ static const char proof_ending[] = ".tlog-proof";
 
 struct evidence {
     const struct call *call;
-    char log[ORIGIN_SIZE]; /* the name and key that the log is known by */
-    uint8_t log_key[KEY_SIZE], seat_key[KEY_SIZE];
+    struct log_id log;
+    uint8_t seat_key[KEY_SIZE];
     char *proof_file, *record_file;
     struct buf proof_text, record_text;
     struct proof proof;
@@ -51,22 +51,14 @@ static int wrong(const char *file, int err)
 
 /* ---- what is given ---- */
 
-static int vkey_of_instance(struct evidence *e)
+static int id_of_instance(struct evidence *e)
 {
     struct settings settings = {0};
-    struct buf text = {0};
     int status = settings_of_call(&settings, e->call);
 
     if (status != DONE)
         return status;
-    char *file = mem_printf("%s/log.vkey", settings.dir);
-    int err = file_read(file, &text);
-    size_t size = strcspn(buf_cstr(&text), "\n");
-    if (err == 0)
-        err = note_vkey_parse(slice_of(text.data, size), e->log, e->log_key);
-    status = err ? wrong(file, err) : DONE;
-    mem_free(file);
-    buf_free(&text);
+    status = given_log_id(&settings, &e->log);
     settings_clear(&settings);
     return status;
 }
@@ -79,8 +71,8 @@ static int keys_given(struct evidence *e)
     if (seat_key && !hex_decode(e->seat_key, KEY_SIZE, seat_key))
         return call_usage(c, "--seat-key: not an Ed25519 key, 64 hexadecimal digits: %s", seat_key);
     if (!vkey)
-        return vkey_of_instance(e);
-    if (note_vkey_parse(slice_str(vkey), e->log, e->log_key) != 0)
+        return id_of_instance(e);
+    if (note_vkey_parse(slice_str(vkey), e->log.name, e->log.key) != 0)
         return call_usage(c, "--key: not a verifier key, NAME+HASH+BASE64: %s", vkey);
     return DONE;
 }
@@ -136,18 +128,18 @@ static int check_proof(struct evidence *e, const struct chancery_record *r)
     hash_sha256(&hash, slice_of(r->event, r->event_size));
     tree_log_entry(entry, r->position, r->received, &hash);
     if (err == 0)
-        err = proof_check(&e->proof, entry, e->log, e->log_key, &e->checkpoint);
+        err = proof_check(&e->proof, entry, e->log.name, e->log.key, &e->checkpoint);
     if (err == 0 && e->proof.index + 1 != r->position)
         err = ERR_PROOF;
     if (err == ERR_SIGNATURE) {
-        complain("%s: its checkpoint is not signed with the key of %s (%s)", e->proof_file, e->log,
-                 err_code(err));
+        complain("%s: its checkpoint is not signed with the key of %s (%s)", e->proof_file,
+                 e->log.name, err_code(err));
         return FAILED;
     }
     if (err)
         return wrong(e->proof_file, err);
     say(e->checked, "it stands at position %llu in the tree of %llu records of %s",
-        (unsigned long long)r->position, (unsigned long long)e->checkpoint.size, e->log);
+        (unsigned long long)r->position, (unsigned long long)e->checkpoint.size, e->log.name);
     say(e->checked, "that tree is signed with the log's key, %s",
         e->call->option[OPT_KEY] ? "the one of --key" : "the one of the instance's log.vkey");
     say(e->checked, "its payload is the one whose hash it states");
@@ -193,8 +185,8 @@ static void say_unchecked(struct evidence *e)
     say(e->unchecked, "that the log shows others the same tree: compare checkpoints with them");
     if (envelope->n_parts)
         say(e->unchecked, "its parts: compare the SHA-256 of each");
-    if (strcmp(envelope->log, e->log) != 0)
-        say(e->unchecked, "that %s is the successor of %s, which it was made for", e->log,
+    if (strcmp(envelope->log, e->log.name) != 0)
+        say(e->unchecked, "that %s is the successor of %s, which it was made for", e->log.name,
             envelope->log);
     mem_free(key);
 }
@@ -231,14 +223,14 @@ static void tell(struct evidence *e)
 {
     if (e->call->option[OPT_JSON]) {
         json_t *object = event_json(&e->seen);
-        json_object_set_new(object, "log", json_string(e->log));
+        json_object_set_new(object, "log", json_string(e->log.name));
         json_object_set_new(object, "size", json_integer((json_int_t)e->checkpoint.size));
         json_object_set(object, "checked", e->checked);
         json_object_set(object, "unchecked", e->unchecked);
         show_json(object);
         return;
     }
-    show_line("log", "%s", e->log);
+    show_line("log", "%s", e->log.name);
     show_event(&e->seen, false);
     putchar('\n');
     tell_list("checked", e->checked);

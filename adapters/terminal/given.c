@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "adapters/terminal/verb.h"
 #include "lib/err.h"
 #include "lib/file.h"
+#include "lib/mem.h"
 
 int given_read(const char *file, size_t most, struct buf *text)
 {
@@ -20,4 +20,21 @@ int given_read(const char *file, size_t most, struct buf *text)
         return DONE;
     complain("%s: %s", file, strerror(errno));
     return FAILED;
+}
+
+int given_log_id(const struct settings *settings, struct log_id *id)
+{
+    struct buf text = {0};
+    char *file = mem_printf("%s/log.vkey", settings->dir);
+    int status = given_read(file, NOTE_SIZE, &text);
+
+    if (status == DONE &&
+        note_vkey_parse(slice_of(text.data, strcspn(buf_cstr(&text), "\n")), id->name, id->key)) {
+        complain("%s: not a verifier key, NAME+HASH+BASE64; get it anew from who runs the log",
+                 file);
+        status = FAILED;
+    }
+    mem_free(file);
+    buf_free(&text);
+    return status;
 }

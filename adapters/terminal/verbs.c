@@ -385,6 +385,18 @@ const struct verb verbs[] = {
     },
     {
         .noun = "event",
+        .verb = "prove",
+        .arguments = "POSITION",
+        .least = 1,
+        .most = 1,
+        .help = "an event that this seat may read and the proof that the log has it, as files",
+        .more = "Writes POSITION.event and POSITION.tlog-proof into the working directory, once the "
+                "broker's proof was checked with the instance's log.vkey; event verify takes both.",
+        .options = SESSION,
+        .run = event_prove_run,
+    },
+    {
+        .noun = "event",
         .verb = "publish",
         .arguments = "[FILE]",
         .most = 1,
@@ -488,12 +500,30 @@ const struct verb verbs[] = {
         .noun = "receipt",
         .verb = "check",
         .arguments = "",
-        .help = "compare every receipt of the seat with the log",
-        .more = "Exit status 1 when the log lacks an event, has it altered, or has it elsewhere.",
+        .help = "compare every receipt of the seat with the log, and with the broker's word",
+        .more = "The broker signs where it recorded what: a receipt that is countersigned shows a "
+                "log that has the event no more to have broken its word. Exit status 1 when the "
+                "log lacks an event, has it altered, or has it elsewhere, or when a "
+                "countersignature is not the broker's.",
         .options = SHOWN,
-        .json = "an object a line for each receipt that is not at its position, then one for all",
-        .fields = "log position found at ok receipts same moved missing altered",
+        .json = "an object a line for each receipt that is not at its position or falsely signed, "
+                "then one for all",
+        .fields = "log position found at countersigned ok receipts same moved missing altered "
+                  "forged",
         .run = receipt_check_run,
+    },
+    {
+        .noun = "receipt",
+        .verb = "prove",
+        .arguments = "POSITION",
+        .least = 1,
+        .most = 1,
+        .help = "exchange a receipt for the proof that the log has the event, as files",
+        .more = "Writes POSITION.event and POSITION.tlog-proof into the working directory, once the "
+                "broker's proof was checked with the instance's log.vkey; event verify takes both. "
+                "Needs no right to read the stream: the event comes from the receipt.",
+        .options = SESSION,
+        .run = receipt_prove_run,
     },
     {
         .noun = "log",

@@ -23,8 +23,8 @@ from chancery.core.v1 import answers_pb2, registry_pb2  # noqa: F401 (payloads a
 from chancery.embargo.v1 import embargo_pb2
 from google.protobuf import json_format, symbol_database
 from nacl.signing import SigningKey
-from proof import Failure, check_signature, climb, insist, log_leaf, open_checkpoint, open_record
-from proof import sha256, sign
+from proof import Failure, check_receipt, check_signature, climb, insist, log_entry, log_leaf
+from proof import open_checkpoint, open_record, sha256, sign
 
 PATIENCE, TRIES = 2, 15  # seconds for an answer, and how often a request is said
 CREDIT_EVENTS, CREDIT_BYTES = 64, 1 << 20
@@ -130,8 +130,11 @@ class Client:
     def publish(self, stream, type_name, payloads):
         envelopes = list(self.envelopes(stream, type_name, payloads))
         events = sign(self.signer, envelopes, [secrets.token_bytes(16) for _ in envelopes])
-        return self.call(publish=frames_pb2.Publish(events=[
+        recorded = self.call(publish=frames_pb2.Publish(events=[
             frames_pb2.SignedBytes(event=e, payload=p) for e, p in zip(events, payloads)]))
+        entries = map(log_entry, recorded.positions, recorded.received, events)
+        check_receipt(self.welcome.log, entries, recorded.signature, self.welcome.receipt_key)
+        return recorded
 
     # ---- reading (#5) ----
 

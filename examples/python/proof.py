@@ -90,8 +90,17 @@ def check_signature(event, public_key):
            "the signature does not fit the event")
 
 
+def log_entry(position, received, event):
+    return b"\1" + struct.pack(">QQ", position, received) + sha256(event)
+
+
 def log_leaf(position, received, event):
-    return sha256(b"\0\1", struct.pack(">QQ", position, received), sha256(event))
+    return sha256(b"\0", log_entry(position, received, event))
+
+
+def check_receipt(log, entries, signature, public_key):
+    verify(public_key, b"chancery-receipt-v1\0" + sha256(log.encode()) + sha256(*entries), signature,
+           "the broker's receipt is not signed by it")
 
 
 def open_checkpoint(note, vkey):

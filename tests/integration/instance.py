@@ -94,11 +94,11 @@ class Commands:
     environment = {}  # of what is run
     program = tool("chancery")
 
-    def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE, env=None):
+    def run(self, *arguments, dir=True, stdin=None, timeout=PATIENCE, env=None, cwd=None):
         command = [self.program, *arguments]
         if dir:
             command += ["--dir", self.dir]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin,
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin, cwd=cwd,
                               env={**os.environ, **self.environment, **(env or {})})
 
     def check(self, *arguments, status=0, **keywords):

@@ -22,6 +22,7 @@
 #include "broker/succession.h"
 #include "chancery/core/v1/frames.pb-c.h"
 #include "chancery/core/v1/registry.pb-c.h"
+#include "lib/countersign.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -631,6 +632,63 @@ static void an_event_is_recorded_and_a_retry_gets_its_old_position(void **state)
     assert_int_equal(first.positions[0], again.positions[0]);
     assert_int_equal(first.received[0], again.received[0]);
     packed_free(&p);
+    hang_up(t);
+}
+
+static bool is_countersigned(const struct instance *in, const Core__Recorded *r,
+                             const struct packed *p)
+{
+    uint8_t entries[BATCH_MOST][LOG_ENTRY_SIZE];
+
+    for (size_t i = 0; i < r->n_positions; i++) {
+        struct hash hash;
+        hash_sha256(&hash, slice_buf(&p[i].event));
+        tree_log_entry(entries[i], r->positions[i], r->received[i], &hash);
+    }
+    return countersign_check(slice_of(r->signature.data, r->signature.len), in->log,
+                             slice_of(entries, r->n_positions * LOG_ENTRY_SIZE),
+                             in->keys[BROKER].sign_public);
+}
+
+/* The same envelope, signed anew under another salt. */
+static struct packed sign_again(const struct talk *t, const struct packed *p)
+{
+    Core__SignedEvent *s = core__signed_event__unpack(NULL, p->event.size, p->event.data);
+    struct slice envelope = slice_of(s->envelope.data, s->envelope.len);
+    struct packed out = {.envelope_hash = p->envelope_hash};
+
+    sign_events(t->key, &envelope, 1, &out.event);
+    buf_add(&out.payload, p->payload.data, p->payload.size);
+    core__signed_event__free_unpacked(s, NULL);
+    return out;
+}
+
+static void what_is_recorded_is_countersigned_as_the_log_has_it(void **state)
+{
+    struct instance *in = *state;
+    struct talk *t = dial(in, ALICE);
+    struct note note = note_of("notes.receipt", 1, "one");
+    struct packed p[2];
+
+    assert_memory_equal(t->welcome->receipt_key.data, in->keys[BROKER].sign_public, KEY_SIZE);
+    pack_note(&p[0], t->key, &note);
+    struct packed anew = sign_again(t, &p[0]);
+    note.seat_seq = 2;
+    note.previous = p[0].envelope_hash;
+    id_v7(note.id, time_now());
+    pack_note(&p[1], t->key, &note);
+    publish_packed(t, p, 1);
+    assert_true(is_countersigned(in, expect(t, CORE__FRAME__BODY_RECORDED)->recorded, p));
+    publish_packed(t, p, 2); /* one known, one new */
+    Core__Recorded *both = expect(t, CORE__FRAME__BODY_RECORDED)->recorded;
+    assert_true(is_countersigned(in, both, p));
+    both->positions[1]++;
+    assert_false(is_countersigned(in, both, p));
+    publish_packed(t, &anew, 1);
+    assert_int_equal(expect(t, CORE__FRAME__BODY_RECORDED)->recorded->signature.len, 0);
+    packed_free(&p[0]);
+    packed_free(&p[1]);
+    packed_free(&anew);
     hang_up(t);
 }
 
@@ -1820,6 +1878,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_recorded_and_a_retry_gets_its_old_position),
+        cmocka_unit_test(what_is_recorded_is_countersigned_as_the_log_has_it),
         cmocka_unit_test(a_retry_in_flight_gets_the_same_position),
         cmocka_unit_test(an_id_with_another_envelope_is_refused),
         cmocka_unit_test(a_gap_in_seat_seq_is_refused_with_the_number_expected),

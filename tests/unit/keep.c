@@ -246,7 +246,7 @@ static void add(struct receipts *r, const char *log, uint64_t position, size_t p
 {
     struct made m = record_make(position, payload);
 
-    assert_int_equal(receipts_add(r, log, &m.record), 0);
+    assert_int_equal(receipts_add(r, log, &m.record, 1, NULL), 0);
     made_free(&m);
 }
 
@@ -394,7 +394,7 @@ static void a_receipt_is_there_once(void **state)
     add(r, LOG, 2, 10);
     add(r, "test.example/other", 2, 10);
     other.record.event.len--; /* another event at the same place is another matter */
-    assert_int_equal(receipts_add(r, LOG, &other.record), 0);
+    assert_int_equal(receipts_add(r, LOG, &other.record, 1, NULL), 0);
     made_free(&other);
     struct receipt_place *places;
     size_t n;
@@ -422,6 +422,60 @@ static bool everything(void *arg, const char *log, uint64_t greatest)
     uint64_t *covered = arg;
 
     return strcmp(log, LOG) == 0 && greatest <= *covered;
+}
+
+struct words { /* which receipts stand under which countersignature */
+    char text[256];
+};
+
+static int take_word(void *arg, const struct receipt *receipt)
+{
+    struct words *w = arg;
+    Core__Receipt *m =
+        core__receipt__unpack(NULL, receipt->countersigned.size, receipt->countersigned.data);
+    size_t used = strlen(w->text);
+
+    assert_non_null(m);
+    snprintf(w->text + used, sizeof w->text - used, "%llu%.*s ",
+             (unsigned long long)receipt->record->position, (int)m->signature.len,
+             m->signature.data ? (const char *)m->signature.data : "-");
+    core__receipt__free_unpacked(m, NULL);
+    return 0;
+}
+
+static void add_together(struct receipts *r, uint64_t first, size_t n, const char *signature)
+{
+    struct made made[4];
+    Core__Record records[4] = {0};
+    uint8_t entries[4][LOG_ENTRY_SIZE];
+    Core__Receipt m = CORE__RECEIPT__INIT;
+
+    for (size_t i = 0; i < n; i++) {
+        made[i] = record_make(first + i, 10);
+        records[i] = made[i].record;
+        tree_log_entry(entries[i], first + i, records[i].received, &(struct hash){0});
+    }
+    m.log = LOG;
+    m.entries = (ProtobufCBinaryData){n * LOG_ENTRY_SIZE, entries[0]};
+    m.signature = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t)signature};
+    assert_int_equal(receipts_add(r, LOG, records, n, &m), 0);
+    for (size_t i = 0; i < n; i++)
+        made_free(&made[i]);
+}
+
+static void a_countersignature_is_of_the_receipts_it_states(void **state)
+{
+    struct place *p = *state;
+    struct receipts *r = receipts_of(p, &generous);
+    struct words w = {""};
+
+    add_together(r, 1, 3, "a");
+    add(r, LOG, 4, 10);
+    add_together(r, 3, 3, "b"); /* of which two are there */
+    add_together(r, 5, 1, "c");
+    receipts_close(r);
+    assert_int_equal(receipts_each(p->receipts, take_word, on_damaged, &w), 0);
+    assert_string_equal(w.text, "1a 2a 3a 4 5b ");
 }
 
 static void past_its_bytes_the_oldest_receipts_go_once_they_are_covered(void **state)
@@ -809,6 +863,7 @@ int main(void)
         TEST(receipts_cut_at_any_byte_are_those_before_it_and_go_on),
         TEST(receipts_flipped_in_any_byte_are_told_and_the_others_are_there),
         TEST(a_receipt_is_there_once),
+        TEST(a_countersignature_is_of_the_receipts_it_states),
         TEST(past_its_bytes_the_oldest_receipts_go_once_they_are_covered),
         TEST(past_their_age_receipts_go_by_the_time_of_the_log),
         TEST(what_was_not_answered_is_handed_over_in_order),

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/countersign.h"
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/mem.h"
@@ -395,6 +396,36 @@ static void a_key_file_that_is_none_is_refused(void **unused)
     mem_free(missing);
 }
 
+/* The signed text is written out here, so that other languages find it the same. */
+static void a_receipt_is_of_its_log_and_entries(void **unused)
+{
+    (void)unused;
+    struct seat_key key;
+    uint8_t signature[SIGNATURE_SIZE], entries[2 * LOG_ENTRY_SIZE] = {1};
+    struct hash log, all;
+    struct buf text = {0};
+    struct slice given = slice_of(signature, sizeof signature);
+
+    seat_key_make(&key, "broker", "QMA/chancery");
+    countersign(signature, "log.example/main", slice_of(entries, sizeof entries), &key);
+    hash_sha256(&log, slice_str("log.example/main"));
+    hash_sha256(&all, slice_of(entries, sizeof entries));
+    buf_add(&text, "chancery-receipt-v1", sizeof "chancery-receipt-v1");
+    buf_add(&text, log.bytes, HASH_SIZE);
+    buf_add(&text, all.bytes, HASH_SIZE);
+    assert_true(sign_check(signature, slice_buf(&text), key.sign_public));
+    assert_true(countersign_check(given, "log.example/main", slice_of(entries, sizeof entries),
+                                  key.sign_public));
+    assert_false(countersign_check(given, "log.example/other", slice_of(entries, sizeof entries),
+                                   key.sign_public));
+    assert_false(countersign_check(given, "log.example/main", slice_of(entries, LOG_ENTRY_SIZE),
+                                   key.sign_public));
+    assert_false(countersign_check(slice_of(signature, 63), "log.example/main",
+                                   slice_of(entries, sizeof entries), key.sign_public));
+    buf_free(&text);
+    seat_key_clear(&key);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -403,6 +434,7 @@ int main(void)
         cmocka_unit_test(roots_of_many_are_those_of_each),
         cmocka_unit_test(a_changed_byte_anywhere_is_noticed),
         cmocka_unit_test(a_path_that_index_and_size_do_not_ask_for_has_no_root),
+        cmocka_unit_test(a_receipt_is_of_its_log_and_entries),
         cmocka_unit_test(salts_are_never_the_same),
         cmocka_unit_test(a_key_file_gives_back_the_key_and_is_the_owners_alone),
         cmocka_unit_test(a_key_file_without_an_age_key_stays_readable),
