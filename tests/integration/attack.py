@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""attack.py - strangers, seats and thieves of keys against a broker as it is released: what they must not get, and what
+they must not cost. 200 strangers knock at a time, 2,000 with CHANCERY_LONG."""
+import os
+import subprocess
+import time
+
+from door import CURVE, KNOCKS, Door, greeting
+from instance import LONG, run, tool, wait_for
+
+STRANGERS = 2000 if LONG else 200
+SHORT = 1.0          # seconds in which an answer would come, were there one
+MOST = 16 << 20      # bytes that strangers may cost
+
+
+def refusal(c, **body):
+    import client  # noqa: PLC0415
+    try:
+        c.call(**body)
+    except client.Failure as refused:
+        return refused
+    return None
+
+
+def unheard(c):
+    """It says Hello, and nobody answers."""
+    from chancery.core.v1 import frames_pb2  # noqa: PLC0415
+    c.send(hello=frames_pb2.Hello(version=1, log=c.vkey.split("+")[0], software="attack"))
+    return not c.socket.poll(1000 * SHORT)
+
+
+# ---- a door that is left open ----
+
+def a_broker_whose_door_is_open_does_not_serve():
+    d = Door()
+    for undone in ("domain,enforced,handler", "enforced,handler", "domain,handler", "domain", "unknown"):
+        done = subprocess.run([tool("ajar"), "--config", d.dir], env={**os.environ, "AJAR": undone}, timeout=60,
+                              capture_output=True, text=True)
+        assert done.returncode == 1 and "broker.ready" not in done.stderr, (undone, done)
+        assert "let a stranger in; refusing to serve" in done.stderr, (undone, done.stderr)
+    with open(os.path.join(d.root, "ajar.log"), "wb") as log:
+        shut = d.spawn(tool("ajar"), "--config", d.dir, stderr=log)
+    wait_for("with nothing undone it serves", lambda: "broker.ready" in open(log.name).read())
+    shut.terminate()
+    assert shut.wait(60) == 0
+
+
+# ---- keys ----
+
+def whoever_has_not_both_keys_gets_nothing():
+    d = Door().serve()
+    import zmq  # noqa: PLC0415
+    d.caller("officer").hello()
+    public, secret = zmq.curve_keypair()
+    stranger = {"curve_publickey": public, "curve_secretkey": secret}
+    assert unheard(d.caller("officer", **stranger)), "the key that signs opens no door"
+    assert unheard(d.caller("officer", curve_serverkey=public)), "nor is another server believed"
+    assert unheard(d.caller("officer", curve_secretkey=secret)), "the public key alone is no key"
+    d.caller("officer").hello()
+
+
+def a_stolen_transport_key_publishes_nothing_and_learns_nothing():
+    """Whatever it sends is refused before the seat's place in the stream is looked at. What is recorded is answered as a
+    retry to whoever brings the very same envelope."""
+    d = Door().serve()
+    import client  # noqa: PLC0415
+    from chancery.core.v1 import envelope_pb2, frames_pb2  # noqa: PLC0415
+    from nacl.signing import SigningKey  # noqa: PLC0415
+    own, thief = d.caller("officer"), d.caller("officer")
+    thief.signer = SigningKey.generate()
+    own.hello(), thief.hello()
+    good = list(own.envelopes("sanctions.in", "chancery.sanctions.v1.ImportSnapshot", [b""]))
+    gap = envelope_pb2.Envelope.FromString(good[0])
+    gap.seat_seq, gap.previous = 99, os.urandom(32)
+
+    def say(c, envelopes, forge=bytes):
+        events = client.sign(c.signer, envelopes, [os.urandom(16) for _ in envelopes])
+        return {"publish": frames_pb2.Publish(events=[
+            frames_pb2.SignedBytes(event=forge(e), payload=b"") for e in events])}
+
+    def forged(event):
+        e = envelope_pb2.SignedEvent.FromString(event)
+        e.signature = bytes(64)
+        return e.SerializeToString()
+    head = own.call(get_head=frames_pb2.GetHead()).head
+    for envelope in (good[0], gap.SerializeToString()):
+        for code, body in (("key.unknown", say(thief, [envelope])), ("signature.invalid", say(own, [envelope], forged))):
+            refused = refusal(thief, **body)
+            assert refused and refused.code == code, (code, refused)
+    assert own.call(get_head=frames_pb2.GetHead()).head == head
+    assert own.call(**say(own, good)).positions == thief.call(**say(thief, good)).positions == [head + 1]
+    assert own.call(get_head=frames_pb2.GetHead()).head == head + 1
+
+
+# ---- routing ids ----
+
+def a_seat_that_chooses_its_routing_id_is_not_heard_and_harms_nobody():
+    d = Door().serve()
+    victim = d.caller("officer")
+    victim.hello()
+    for name in (b"officer", b"\0" * 5, b"x" * 255):
+        assert name == b"\0" * 5 or unheard(d.caller("sanctions", routing_id=name))
+    # where libzmq begins to count when nobody seeds it: it aborts once it comes to an id that is taken
+    begin, taken = 0xE43C9869, []
+    for n in range(64):
+        taken.append(d.caller("sanctions", routing_id=b"\0" + (begin + n).to_bytes(4, "big")))
+    wait_for("they are connected", lambda: d.files() > 64)
+    for _ in range(64):
+        d.caller("sanctions").hello()
+    assert d.lives(), d.said()
+    victim.welcome = None
+    victim.hello()
+
+
+# ---- strangers ----
+
+def strangers_cost_little_and_nobody_waits_for_them():
+    d = Door().serve()
+    from chancery.core.v1 import frames_pb2  # noqa: PLC0415
+    seat = d.caller("officer")
+    seat.hello()
+    files, memory, most, slowest = d.files(), d.memory(), 0, 0.0
+    words, open_ones = list(KNOCKS.values()), []
+
+    def look():
+        nonlocal most, slowest
+        begun = time.monotonic()
+        seat.call(get_head=frames_pb2.GetHead())
+        slowest = max(slowest, time.monotonic() - begun)
+        most = max(most, d.memory() - memory)
+    for n in range(STRANGERS):
+        open_ones.append(d.knock(words[n % len(words)]))
+        if n % 20 == 0:
+            look()
+    d.caller("sanctions").hello()  # who is no stranger comes in meanwhile
+    for _ in range(STRANGERS):  # come, say it, and go
+        d.knock(greeting(CURVE)).close()
+    look()
+    wait_for("they are shown the door", lambda: look() or d.files() <= files + 2, pause=0.1)
+    for s in open_ones:
+        s.close()
+    look()
+    print(f"        {STRANGERS} strangers and {STRANGERS} that came and went: {most >> 10} KiB, a seat waited for "
+          f"{slowest * 1000:.0f} ms at most")
+    assert most < MOST and slowest < 2.0 and d.lives()
+
+
+if __name__ == "__main__":
+    run([a_broker_whose_door_is_open_does_not_serve, whoever_has_not_both_keys_gets_nothing,
+         a_stolen_transport_key_publishes_nothing_and_learns_nothing,
+         a_seat_that_chooses_its_routing_id_is_not_heard_and_harms_nobody,
+         strangers_cost_little_and_nobody_waits_for_them])
