@@ -12,6 +12,8 @@ function(chancery_bench name)
 endfunction()
 
 chancery_bench(base)
+chancery_bench(bombs)
+target_sources(bench_bombs PRIVATE support/bombs.c)
 chancery_bench(journal broker_log)
 chancery_bench(limit PkgConfig::LMDB PkgConfig::ZMQ)
 chancery_bench(un_parse adapter_sanctions worker_embargo)
