@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """attack.py - strangers, seats and thieves of keys against a broker as it is released: what they must not get, and what
 they must not cost. 200 strangers knock at a time, 2,000 with CHANCERY_LONG."""
+import contextlib
 import os
+import resource
+import signal
 import subprocess
 import time
 
-from door import CURVE, KNOCKS, Door, greeting
+from door import CURVE, KNOCKS, STREAM, TYPE, Curve, Door, House, Narrow, anonymous, greeting
 from instance import LONG, run, tool, wait_for
 
 STRANGERS = 2000 if LONG else 200
 SHORT = 1.0          # seconds in which an answer would come, were there one
 MOST = 16 << 20      # bytes that strangers may cost
+CREDIT = 1 << 20     # bytes, of a reader
+LIMIT = 128 << 20    # bytes of memory of a broker, where they are limited
+LOAD = 400 if LONG else 60  # batches of 64 events of 1 KiB
 
 
 def refusal(c, **body):
@@ -145,8 +151,134 @@ def strangers_cost_little_and_nobody_waits_for_them():
     assert most < MOST and slowest < 2.0 and d.lives()
 
 
+# ---- seats ----
+
+def opened(c):
+    """A reading of the stream from its beginning."""
+    from chancery.core.v1 import frames_pb2  # noqa: PLC0415
+    return c.send(read=frames_pb2.Read(**{"from": 1}, streams=[STREAM], credit_events=1 << 20, credit_bytes=CREDIT))
+
+
+def records(c, reading, n):
+    """The next of a reading; what they took of its credit is given back."""
+    from chancery.core.v1 import frames_pb2  # noqa: PLC0415
+    got = []
+    while len(got) < n:
+        kind, frame = c.receive()
+        assert kind, f"{len(got)} of {n} records came"
+        if kind == "deliver" and frame.ref == reading:
+            got += frame.deliver.records
+            used = sum(len(r.event) + len(r.payload) for r in frame.deliver.records)
+            c.send(reading, credit=frames_pb2.Credit(events=len(frame.deliver.records), bytes=used))
+    return got
+
+
+def a_reader_that_takes_a_byte_a_second_costs_its_credit_and_misses_nothing():
+    d = Door().serve()
+    d.allow("attack", "any", "publish,read", STREAM)
+    writer, fast, way = d.caller("officer"), d.caller("sanctions"), Narrow(d)
+    slow = d.caller("embargo", endpoint=way.endpoint)
+    for c in (writer, fast, slow):
+        c.hello()
+    way.narrow = True
+    readings = {c: opened(c) for c in (fast, slow)}
+    before = most = 0
+    for n in range(LOAD):
+        writer.publish(STREAM, TYPE, [os.urandom(1024)] * 64)
+        assert len(records(fast, readings[fast], 64)) == 64
+        before = d.memory() if n == LOAD // 4 else before
+        most = max(most, d.memory() - before) if before else 0
+    assert way.passed < 128 << 10, way.passed
+    way.narrow = False
+    positions = [r.position for r in records(slow, readings[slow], 64 * LOAD)]
+    assert positions == list(range(positions[0], positions[0] + 64 * LOAD)), "a gap"
+    print(f"        {64 * LOAD} events while a reader took a byte a second: {most >> 10} KiB more; all of them came at last")
+    assert most < CREDIT, most
+
+
+def bombs(c):
+    """Frames of 256 KiB, or a little more, and what is said of them."""
+    import client  # noqa: PLC0415
+    from chancery.core.v1 import envelope_pb2, frames_pb2  # noqa: PLC0415
+    greek = "\u1f82" * 87000
+    hello = frames_pb2.Frame(ref=7, hello=frames_pb2.Hello(version=1, log=greek)).SerializeToString()
+    yield "a field 100,000 times", frames_pb2.Frame(ref=7, read=frames_pb2.Read(
+        streams=[""] * 100000)).SerializeToString(), "bounds.exceeded"
+    yield "empty events", frames_pb2.Frame(ref=7, publish=frames_pb2.Publish(
+        events=[frames_pb2.SignedBytes()] * 100000)).SerializeToString(), "bounds.exceeded"
+    yield "unknown fields", bytes([0xC2, 0x3E, 0x00]) * 80000, "bounds.exceeded"
+    yield "groups in groups", b"\xa3\x06" * 120000, "bytes.malformed"
+    yield "a letter that decomposes into four", hello, "log.mismatch"
+    yield "no UTF-8", hello.replace(greek.encode()[-6:], b"\xff" * 6), "text.invalid"
+    e = envelope_pb2.Envelope.FromString(next(c.envelopes(STREAM, TYPE, [b""])))
+    e.handling.recipients.extend([envelope_pb2.Recipient()] * 4000)
+    [event] = client.sign(c.signer, [e.SerializeToString()], [bytes(16)])
+    yield "recipients", frames_pb2.Frame(ref=7, publish=frames_pb2.Publish(
+        events=[frames_pb2.SignedBytes(event=event)])).SerializeToString(), "bounds.exceeded"
+
+
+def bombs_are_refused_with_a_code_and_leave_nothing_behind():
+    d = Door().serve()
+    from chancery.core.v1 import frames_pb2  # noqa: PLC0415
+    c = d.caller("officer")
+    c.hello()
+    memory = d.memory()
+    for name, frame, code in bombs(c):
+        for _ in range(5):
+            c.socket.send(frame)
+            kind, answer = c.receive()
+            assert kind == "refused" and answer.refused.code == code, (name, kind, answer)
+    c.call(get_head=frames_pb2.GetHead())
+    assert d.lives() and d.memory() - memory < MOST, d.memory() - memory
+
+
+def gather(hostile, pid, writer):
+    """Parts of a message without end, while another seat publishes, until the broker is gone or ends the connection."""
+    acknowledged = []
+    with contextlib.suppress(OSError):
+        for n in range(4 * LIMIT >> 20):
+            hostile.part(bytes(1 << 20))
+            if n % 16 == 0:
+                acknowledged += writer.publish(STREAM, TYPE, [b"x"]).positions
+            if anonymous(pid) > LIMIT:
+                os.kill(pid, signal.SIGKILL)  # as the kernel does, where the unit limits memory
+                return acknowledged, True
+    return acknowledged, False
+
+
+def an_endless_message_ends_the_broker_alone_and_loses_nothing():
+    i = House()
+    from chancery.core.v1 import frames_pb2  # noqa: PLC0415
+    i.up()
+    i.allow("attack", "any", "publish,read", STREAM)
+    others = {name: pid for name, pid in i.pids().items() if name != "broker"}
+    broker, writer = i.pids()["broker"], i.caller("officer")
+    acknowledged, killed = gather(Curve(i, "sanctions"), broker, writer)
+    died = time.monotonic()
+    assert killed, "it was not held in memory, where nothing limits it"
+    wait_for("another broker serves", lambda: i.pids().get("broker", broker) != broker and
+             i.run("list", "status").returncode == 0)
+    back = time.monotonic() - died
+    assert {name: pid for name, pid in i.pids().items() if name != "broker"} == others, "it dies alone"
+    resource.prlimit(i.pids()["broker"], resource.RLIMIT_DATA, (LIMIT, LIMIT))
+    second, broker = i.caller("officer"), i.pids()["broker"]
+    more, killed = gather(Curve(i, "sanctions"), broker, second)
+    assert not killed and i.pids()["broker"] == broker, "what it cannot have ends the connection that asks for it"
+    wait_for("its memory comes back", lambda: anonymous(broker) < LIMIT // 4)
+    second.call(get_head=frames_pb2.GetHead())
+    got = {r.position for r in second.read(STREAM, 1, more[-1])}
+    assert got >= {*acknowledged, *more}, {*acknowledged, *more} - got
+    print(f"        killed at {LIMIT >> 20} MiB, another one served after {back:.1f} s; "
+          f"all of {len(acknowledged) + len(more)} acknowledged events are there")
+    i.down()
+    i.check("log", "verify", i.dir, dir=False)
+
+
 if __name__ == "__main__":
     run([a_broker_whose_door_is_open_does_not_serve, whoever_has_not_both_keys_gets_nothing,
          a_stolen_transport_key_publishes_nothing_and_learns_nothing,
          a_seat_that_chooses_its_routing_id_is_not_heard_and_harms_nobody,
-         strangers_cost_little_and_nobody_waits_for_them])
+         strangers_cost_little_and_nobody_waits_for_them,
+         a_reader_that_takes_a_byte_a_second_costs_its_credit_and_misses_nothing,
+         bombs_are_refused_with_a_code_and_leave_nothing_behind,
+         an_endless_message_ends_the_broker_alone_and_loses_nothing])

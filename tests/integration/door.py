@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""door.py - a broker alone at a TCP port of this machine, as it is released, and who knocks there."""
+"""door.py - a broker at a TCP port of this machine, as it is released, and who knocks there."""
 import contextlib
 import os
 import re
 import socket
 import struct
+import threading
+import time
 
 from bare import Bare, founded
 from examples import python_client
-from instance import free_port
+from instance import Released, free_port
 
 GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01"  # ZMTP 3.1; the mechanism's name, 20 bytes, and more follow
 NULL, PLAIN, CURVE = b"NULL", b"PLAIN", b"CURVE"
@@ -26,7 +28,8 @@ def command(name, body=b""):
     return b"\x06" + struct.pack(">Q", len(whole)) + whole
 
 
-READY = command(b"READY", b"\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER")
+METADATA = b"\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER" + b"\x08Identity" + bytes(4)
+READY = command(b"READY", METADATA)
 KNOCKS = {  # what a stranger says, who then waits
     "nothing": b"",
     "half a greeting": GREETING[:5],
@@ -43,34 +46,13 @@ KNOCKS = {  # what a stranger says, who then waits
 }
 
 
-class Door(Bare):
-    def __init__(self, template=None):
-        python_client()
-        super().__init__(template or founded())
-        self.port = free_port()
-        with open(self.conf) as f:
-            text = f.read()
-        with open(self.conf, "w") as f:
-            f.write(text.replace("ipc://run/broker.sock", self.endpoint()))
-        self.process = None
+class Callers:
+    """Whose keys are at hand: of an instance's directory and its endpoint."""
 
     def endpoint(self):
-        return f"tcp://127.0.0.1:{self.port}"
-
-    def serve(self):
-        self.process = self.broker()
-        assert self.process.poll() is None, self.said()
-        return self
-
-    def lives(self):
-        return self.process.poll() is None
-
-    def memory(self):
-        """Bytes of its own."""
-        return anonymous(self.process.pid)
-
-    def files(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        with open(self.conf) as f:
+            found = re.search(r"^endpoint = (\S+)", f.read(), re.M)[1]
+        return found.replace("ipc://run", f"ipc://{self.dir}/run")
 
     def allow(self, rule, subject, verbs, stream):
         self.check("access", "allow", rule, subject, verbs, stream, "--yes", "--seat", "administrator")
@@ -104,12 +86,127 @@ class Door(Bare):
         c.socket.connect(endpoint)
         return c
 
+
+class Door(Callers, Bare):
+    def __init__(self, template=None):
+        python_client()
+        super().__init__(template or founded())
+        self.port = free_port()
+        with open(self.conf) as f:
+            text = f.read()
+        with open(self.conf, "w") as f:
+            f.write(text.replace("ipc://run/broker.sock", f"tcp://127.0.0.1:{self.port}"))
+        self.process = None
+
+    def serve(self):
+        self.process = self.broker()
+        assert self.process.poll() is None, self.said()
+        return self
+
+    def lives(self):
+        return self.process.poll() is None
+
+    def memory(self):
+        """Bytes of its own."""
+        return anonymous(self.process.pid)
+
+    def files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def knock(self, said):
         """A connection of somebody who says that and then waits."""
         s = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         with contextlib.suppress(OSError):  # it was shown the door while it spoke
             s.sendall(said)
         return s
+
+
+class House(Callers, Released):
+    """The same of a whole instance, whose processes are started again when they die."""
+
+    def __init__(self):
+        python_client()
+        super().__init__()
+
+
+class Curve:
+    """A CURVE client by hand (ZeroMQ RFC 26), who says what no library would."""
+
+    def __init__(self, house, seat):
+        from nacl import bindings  # noqa: PLC0415
+        key, server = house.key(seat), bytes.fromhex(house.server_key())
+        own, secret = bytes.fromhex(key["curve-public"]), bytes.fromhex(key["curve-secret"])
+        short, short_secret = bindings.crypto_box_keypair()
+        self.seal, self.sent = bindings.crypto_box_afternm, 0
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(10)
+        self.socket.connect(house.endpoint().removeprefix("ipc://"))
+        self.socket.sendall(greeting(CURVE))
+        self.read(64)
+        hello = bindings.crypto_box(bytes(64), b"CurveZMQHELLO---" + self.count(), server, short_secret)
+        self.socket.sendall(command(b"HELLO", b"\1\0" + bytes(72) + short + self.last + hello))
+        welcome = self.frame()[8:]
+        opened = bindings.crypto_box_open(welcome[16:], b"WELCOME-" + welcome[:16], server, short_secret)
+        session, cookie = opened[:32], opened[32:]
+        nonce = os.urandom(16)
+        vouch = bindings.crypto_box(short + server, b"VOUCH---" + nonce, session, secret)
+        self.shared = bindings.crypto_box_beforenm(session, short_secret)
+        box = self.seal(own + nonce + vouch + METADATA, b"CurveZMQINITIATE" + self.count(), self.shared)
+        self.socket.sendall(command(b"INITIATE", cookie + self.last + box))
+        assert self.frame().startswith(b"\5READY")
+
+    def count(self):
+        self.sent += 1
+        self.last = struct.pack(">Q", self.sent)
+        return self.last
+
+    def read(self, n):
+        data = b""
+        while len(data) < n:
+            got = self.socket.recv(n - len(data))
+            assert got, "it was shown the door"
+            data += got
+        return data
+
+    def frame(self):
+        long = self.read(1)[0] & 2
+        return self.read(struct.unpack(">Q", self.read(8))[0] if long else self.read(1)[0])
+
+    def part(self, data):
+        """A part of a message, behind which another one comes."""
+        body = b"\7MESSAGE" + self.count()
+        body += self.seal(b"\1" + data, b"CurveZMQMESSAGEC" + self.last, self.shared)
+        self.socket.sendall(b"\2" + struct.pack(">Q", len(body)) + body)
+
+
+class Narrow:
+    """A way to the door through which, while it is narrow, what the broker sends comes a byte a second."""
+
+    def __init__(self, door):
+        self.door, self.narrow, self.passed = door, False, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"tcp://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.carry, daemon=True).start()
+
+    def carry(self):
+        near, _ = self.listener.accept()
+        far = socket.create_connection(("127.0.0.1", self.door.port))
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        threading.Thread(target=self.pump, args=(near, far, lambda: False), daemon=True).start()
+        self.pump(far, near, lambda: self.narrow)
+
+    def pump(self, source, sink, slow):
+        with contextlib.suppress(OSError):
+            at, data = time.monotonic(), b"x"
+            while data:
+                if slow() and time.monotonic() < at:
+                    time.sleep(0.01)
+                    continue
+                data = source.recv(1 if slow() else 65536)
+                sink.sendall(data)
+                self.passed += len(data)
+                at = time.monotonic() + 1
+        sink.close()
 
 
 def anonymous(pid):
