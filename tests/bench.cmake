@@ -12,6 +12,7 @@ function(chancery_bench name)
 endfunction()
 
 chancery_bench(base)
+chancery_bench(access broker_core)
 chancery_bench(bombs)
 target_sources(bench_bombs PRIVATE support/bombs.c)
 chancery_bench(journal broker_log)
