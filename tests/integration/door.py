@@ -189,11 +189,12 @@ class Narrow:
         threading.Thread(target=self.carry, daemon=True).start()
 
     def carry(self):
-        near, _ = self.listener.accept()
-        far = socket.create_connection(("127.0.0.1", self.door.port))
-        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        threading.Thread(target=self.pump, args=(near, far, lambda: False), daemon=True).start()
-        self.pump(far, near, lambda: self.narrow)
+        while True:
+            near, _ = self.listener.accept()
+            far = socket.create_connection(("127.0.0.1", self.door.port))
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+            for ends in ((near, far, lambda: False), (far, near, lambda: self.narrow)):
+                threading.Thread(target=self.pump, args=ends, daemon=True).start()
 
     def pump(self, source, sink, slow):
         with contextlib.suppress(OSError):
@@ -206,7 +207,9 @@ class Narrow:
                 sink.sendall(data)
                 self.passed += len(data)
                 at = time.monotonic() + 1
-        sink.close()
+        for s in (source, sink):  # the other one ends as well
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
 
 
 def anonymous(pid):
