@@ -500,6 +500,14 @@ static bool person_agrees(const struct oracle *o, const struct registry *r, cons
     return questions_agree(o, r, p, seat, why, answers);
 }
 
+static bool held(const struct oracle *o, const uint8_t key[KEY_SIZE])
+{
+    for (size_t i = 0; i < o->n_locks; i++)
+        if (memcmp(o->locks[i].key, key, KEY_SIZE) == 0)
+            return true;
+    return false;
+}
+
 static bool lock_agrees(const struct oracle *o, const struct registry *r, const struct lock *l,
                         struct buf *why)
 {
@@ -516,7 +524,9 @@ static bool lock_agrees(const struct oracle *o, const struct registry *r, const 
     const struct key *key = curve ? curve : sign;
     if (key && (strcasecmp(key->seat->name, owner) != 0 || !key->revoked != !l->revoked))
         return differ(why, "a key is another's, or revoked otherwise", owner);
-    return registry_curve_key(r, other) ? differ(why, "an unknown key passes", owner) : true;
+    return held(o, other) || !registry_curve_key(r, other)
+               ? true
+               : differ(why, "an unknown key passes", owner);
 }
 
 static void count_seat(void *arg, const struct seat *seat)
