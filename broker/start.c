@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* start.c - what must hold before the broker serves: settings, keys, log, founding record,
  * checkpoint */
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/inside.h"
@@ -82,6 +84,37 @@ static int read_keys(struct broker *b, struct buf *why)
     return rc;
 }
 
+/* ADDRESS:PORT in numbers, or '*' for all addresses: what is a name would be looked up, which the
+ * broker may not do once it has given up what it does not need. */
+static bool is_tcp_address(const char *s)
+{
+    const char *colon = strrchr(s, ':');
+    size_t n = colon ? (size_t)(colon - s) : 0;
+    bool bracketed = n > 2 && s[0] == '[' && s[n - 1] == ']';
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr out;
+
+    if (n == 0 || n >= sizeof address)
+        return false;
+    snprintf(address, sizeof address, "%.*s", (int)(n - 2 * bracketed), s + bracketed);
+    long port = strtol(colon + 1, NULL, 10);
+    return strspn(colon + 1, "0123456789") == strlen(colon + 1) && port >= 1 &&
+           port <= UINT16_MAX &&
+           (strcmp(address, "*") == 0 || inet_pton(bracketed ? AF_INET6 : AF_INET, address, &out));
+}
+
+static int check_listen(const char *listen, const char *config, struct buf *why)
+{
+    if (strncmp(listen, "ipc:///", 7) == 0 ||
+        (strncmp(listen, "tcp://", 6) == 0 && is_tcp_address(listen + 6)))
+        return 0;
+    buf_printf(why,
+               "%s: [broker] listen, or else [connection] endpoint: '%.100s' is not ipc://PATH or "
+               "tcp://ADDRESS:PORT in numbers",
+               config, listen);
+    return ERR_CONFIG;
+}
+
 /* Where it listens: its own setting, or what the others connect to. */
 static void resolve_listen(struct broker *b)
 {
@@ -100,6 +133,7 @@ static int read_settings(struct broker *b, const char *config, struct buf *why)
     if (rc == 0) {
         snprintf(b->seat, sizeof b->seat, "%s", b->settings.seat);
         resolve_listen(b);
+        rc = check_listen(b->own.listen, config, why);
     }
     return rc;
 }

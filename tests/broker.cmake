@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(broker broker_core PkgConfig::SODIUM)
 add_dependencies(test_broker chancery-broker chancery-log)
+chancery_test(zap broker_core)
+target_link_options(test_zap PRIVATE -Wl,--wrap=zmq_setsockopt)
 chancery_test(commit broker_core PkgConfig::SODIUM)
 chancery_test(crew broker_core)
 chancery_test(journal broker_log)

@@ -36,6 +36,14 @@ if(TARGET plain_test_sandbox)
 endif()
 chancery_plain(load lib_client lib_zsock lib_base proto_core)
 
+# a broker that leaves the door open, to see that it does not serve (support/ajar.c)
+add_executable(ajar ${CMAKE_SOURCE_DIR}/broker/main.c support/ajar.c)
+target_link_libraries(ajar PRIVATE broker_core)
+foreach(name zmq_setsockopt zap_open registry_curve_key)
+  target_link_options(ajar PRIVATE -Wl,--wrap=${name})
+endforeach()
+chancery_target(ajar)
+
 # spoils a stopped instance's log
 add_executable(plant support/plant.c)
 target_link_libraries(plant PRIVATE broker_log PkgConfig::LMDB)
@@ -73,3 +81,5 @@ foreach(name demo diff doctor export lists metrics names people publish purge re
   chancery_integration(${name} 600)
 endforeach()
 chancery_integration(examples 900)
+chancery_integration(attack 1200)
+chancery_integration(mutants 3600)
