@@ -470,6 +470,14 @@ const struct predecessor *registry_predecessor(const struct registry *r, const c
     return NULL;
 }
 
+bool registry_elsewhere(const struct registry *r, const char *log, const Core__EventRef *ref)
+{
+    const char *name = ref->log[0] ? ref->log : log;
+    const struct predecessor *p = registry_predecessor(r, name);
+
+    return p ? ref->position > p->position : strcmp(name, r->log) != 0;
+}
+
 bool registry_returning(const struct registry *r)
 {
     return r->returning;

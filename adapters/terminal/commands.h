@@ -18,6 +18,7 @@ int list_confirm_run(const struct call *c);
 int list_reject_run(const struct call *c);
 int event_ls_run(const struct call *c);
 int event_show_run(const struct call *c);
+int event_confirm_run(const struct call *c);
 int event_verify_run(const struct call *c);
 int event_publish_run(const struct call *c);
 int watch_run(const struct call *c);

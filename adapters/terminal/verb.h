@@ -22,6 +22,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_AT,
               OPT_COMMITTEE,
               OPT_REASON,
+              OPT_DISOWN,
               OPT_INTO, /* --stream of what is published */
               OPT_OF_TYPE,
               OPT_NDJSON,

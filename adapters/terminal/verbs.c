@@ -13,6 +13,7 @@ const struct option_row option_rows[OPTIONS] = {
                        .argument = "NAME",
                        .help = "only entries of this committee, e.g. Al-Qaida"},
     [OPT_REASON] = {.name = "reason", .argument = "TEXT", .help = "why, for the record"},
+    [OPT_DISOWN] = {.name = "disown", .help = "say that it is not so, with --reason"},
     [OPT_INTO] = {.name = "stream", .argument = "STREAM", .help = "the stream to publish to"},
     [OPT_OF_TYPE] = {.name = "type",
                      .argument = "TYPE",
@@ -362,10 +363,25 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "an event: its envelope, payload and signature",
+        .more = "Of one that was entered from paper it tells whether the office that it is said to "
+                "come from has confirmed or disowned it.",
         .options = SHOWN,
         .json = AN_OBJECT,
-        .fields = EVENT " envelopeHash signed",
+        .fields = EVENT " envelopeHash signed transcript",
         .run = event_show_run,
+    },
+    {
+        .noun = "event",
+        .verb = "confirm",
+        .arguments = "POSITION",
+        .least = 1,
+        .most = 1,
+        .help = "say for your office that what was entered from paper in its name is its own",
+        .more = "By a seat of the office that the transcribed event names, or of a deputy, once. "
+                "Until then the event does not bind it. The word goes into the stream of the "
+                "event, to whom the event went.",
+        .options = SIGNED | BIT(OPT_DISOWN) | BIT(OPT_REASON),
+        .run = event_confirm_run,
     },
     {
         .noun = "event",

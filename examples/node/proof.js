@@ -15,7 +15,7 @@ const root = new protobuf.Root();
 const protos = process.env.CHANCERY_PROTO ?? path.join(here, "../../proto");
 root.resolvePath = (origin, target) => // the others are options of the C compiler
   target.startsWith("chancery/") ? path.join(protos, target) : null;
-root.loadSync(["core/v1/frames", "core/v1/registry", "core/v1/answers", "embargo/v1/embargo"]
+root.loadSync(["core/v1/frames", "core/v1/registry", "core/v1/answers", "core/v1/transcripts", "embargo/v1/embargo"]
   .map((name) => `chancery/${name}.proto`));
 
 // Messages go in and out as plain objects: bytes are Buffers, 64-bit numbers below 2^53 numbers.

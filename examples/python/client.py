@@ -19,7 +19,7 @@ import time
 
 import zmq
 from chancery.core.v1 import envelope_pb2, frames_pb2
-from chancery.core.v1 import answers_pb2, registry_pb2  # noqa: F401 (payloads are found by name)
+from chancery.core.v1 import answers_pb2, registry_pb2, transcripts_pb2  # noqa: F401 (payloads are found by name)
 from chancery.embargo.v1 import embargo_pb2
 from google.protobuf import json_format, symbol_database
 from nacl.signing import SigningKey
