@@ -239,11 +239,12 @@ const struct verb verbs[] = {
         .verb = "",
         .arguments = "",
         .help = "look for what could keep an instance from its work, and say what mends it",
-        .more = "Looks at configuration, keys, file system, syncs, space, broker, time, log, "
-                "workers, lists, alerts, mail server and backup, as far as the user may. Exit "
-                "status 1 when something failed; with --format nagios 0, 1 or 2: ok, warning, "
-                "critical. --format json prints one object: health, findings (check, health, text, "
-                "next), measures.",
+        .more =
+            "Looks at configuration, keys, file system, syncs, space, parts, broker, time, log, "
+            "workers, lists, alerts, mail server and backup, as far as the user may. Exit "
+            "status 1 when something failed; with --format nagios 0, 1 or 2: ok, warning, "
+            "critical. --format json prints one object: health, findings (check, health, text, "
+            "next), measures.",
         .options = SESSION | BIT(OPT_FORMAT),
         .run = doctor_run,
     },
@@ -444,11 +445,13 @@ const struct verb verbs[] = {
         .least = 2,
         .most = 2,
         .help = "a part of an event into a file, opened if it is sealed",
-        .more = "PART is its name or its SHA-256, as event show has them. A sealed one is opened "
-                "with the seat's age key; others are refused as part.sealed. The file is new and "
-                "of mode 0600: nothing is overwritten. Where a sealed part turns out to be damaged "
-                "the file is removed; on standard output what came before the damage is genuine "
-                "and incomplete.",
+        .more =
+            "PART is its name or its SHA-256, as event show has them. A sealed one is opened "
+            "with the seat's age key, or one that it had before `seat rotate`; others are refused "
+            "as part.sealed. The file is new and "
+            "of mode 0600: nothing is overwritten. Where a sealed part turns out to be damaged "
+            "the file is removed; on standard output what came before the damage is genuine "
+            "and incomplete.",
         .options = SESSION | BIT(OPT_OUT),
         .run = part_open_run,
     },
