@@ -38,6 +38,7 @@ int join_run(const struct call *c);
 int seat_ls_run(const struct call *c);
 int seat_show_run(const struct call *c);
 int seat_invite_run(const struct call *c);
+int seat_invitations_run(const struct call *c);
 int seat_admit_run(const struct call *c);
 int seat_rotate_run(const struct call *c);
 int seat_revoke_run(const struct call *c);

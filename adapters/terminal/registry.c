@@ -28,16 +28,13 @@ static void on_registry(void *arg, int err, const char *text, const void *regist
         session_fail(f->s, "%s: %s", err_code(err ? err : ERR_MALFORMED), text);
 }
 
-bool registry_waits(struct session *s, uint64_t position)
+const Core__Registry *registry_quietly(struct session *s)
 {
     struct fetching f = {.s = s, .quiet = true};
-    bool waits = false;
 
     if (chancery_registry(s->client, on_registry, &f) == 0)
         session_wait(s, &f.done, answer_for);
-    for (size_t i = 0; f.answer && i < f.answer->n_acts; i++)
-        waits = waits || f.answer->acts[i]->position == position;
-    return waits;
+    return f.answer;
 }
 
 int registry_fetch(struct session *s, const Core__Registry **out)

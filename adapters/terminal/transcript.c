@@ -71,11 +71,13 @@ int transcript_read(struct transcript *t, struct session *s, uint64_t position)
 
     *t = (struct transcript){.position = position};
     int rc = session_look(s, &event);
-    if (rc == DONE && !t->envelope)
-        rc = session_fail(s, "there is no event at position %llu that this seat may read",
-                          (unsigned long long)position);
-    if (rc != DONE || !transcript_is(t->envelope))
+    if (rc != DONE)
         return rc;
+    if (!t->envelope)
+        return session_fail(s, "there is no event at position %llu that this seat may read",
+                            (unsigned long long)position);
+    if (!transcript_is(t->envelope))
+        return DONE;
     struct look word = {.streams = {t->envelope->stream},
                         .types = {core__transcript_confirmed__descriptor.name,
                                   core__transcript_disowned__descriptor.name},

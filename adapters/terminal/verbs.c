@@ -138,6 +138,9 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_INVITATIONS] = {.name = "out",
                          .argument = "DIR",
                          .help = "the directory for their invitations, SEAT.invitation"},
+    [OPT_OLDER] = {.name = "older",
+                   .argument = "DAYS",
+                   .help = "only those that nobody has answered for so many days"},
     [OPT_SINCE] = {.name = "since", .argument = "TIME", .help = "from when, RFC 3339"},
     [OPT_TILL] = {.name = "till", .argument = "TIME", .help = "until when, RFC 3339"},
     [OPT_RULE_TYPE] = {.name = "type",
@@ -749,12 +752,23 @@ const struct verb verbs[] = {
         .arguments = "[SEAT OFFICE FILE]",
         .most = 3,
         .help = "write an invitation to a seat, for `chancery join`; needs no broker",
-        .more = "FILE is new. Nothing in an invitation is secret: it may go by e-mail. It changes "
-                "nothing here, and nobody is admitted by it. With --from and --out one is written "
-                "for every line of a table.",
+        .more =
+            "FILE is new. Nothing in an invitation is secret: it may go by e-mail. Nobody is "
+            "admitted by it; that it was written is kept in DIR/invitations. With --from and --out one is written "
+            "for every line of a table.",
         .options =
             INSTANCE | BIT(OPT_NAME) | BIT(OPT_ENDPOINT) | BIT(OPT_CONTACTS) | BIT(OPT_INVITATIONS),
         .run = seat_invite_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "invitations",
+        .arguments = "",
+        .help = "who was invited with this instance, and what became of it",
+        .options = SHOWN | BIT(OPT_OLDER),
+        .json = LINES,
+        .fields = "seat office name code invited state position days",
+        .run = seat_invitations_run,
     },
     {
         .noun = "seat",
@@ -976,20 +990,21 @@ const struct verb verbs[] = {
     {
         .noun = "act",
         .verb = "confirm",
-        .arguments = "POSITION",
+        .arguments = "POSITION...",
         .least = 1,
-        .most = 1,
-        .help = "sign an act that another administrator proposed",
+        .most = ARGUMENTS_MOST,
+        .help = "sign acts that another administrator proposed",
+        .more = "All of them are signed, in that order, or none.",
         .options = SIGNED,
         .run = act_confirm_run,
     },
     {
         .noun = "act",
         .verb = "withdraw",
-        .arguments = "POSITION",
+        .arguments = "POSITION...",
         .least = 1,
-        .most = 1,
-        .help = "drop an act that waits",
+        .most = ARGUMENTS_MOST,
+        .help = "drop acts that wait",
         .options = SIGNED | BIT(OPT_REASON),
         .run = act_withdraw_run,
     },
