@@ -232,6 +232,13 @@ int chancery_registry(struct chancery *c,
                                    size_t size),
                       void *arg);
 
+/* Proof of frames.proto, packed: that the log has the record.  ERR_BUSY until a checkpoint covers
+ * it, within a second of its acknowledgement. */
+int chancery_proof(struct chancery *c, uint64_t position,
+                   void (*done)(void *arg, int err, const char *text, const void *proof,
+                                size_t size),
+                   void *arg);
+
 struct chancery_access { /* may the seat do this? */
     const char *seat;
     int verb;                  /* Verb */

@@ -316,6 +316,8 @@ struct ask_packed { /* the answer is handed on packed */
 
 static const ProtobufCMessage *body_of(const Core__Frame *answer)
 {
+    if (answer->body_case == CORE__FRAME__BODY_PROOF)
+        return &answer->proof->base;
     return answer->body_case == CORE__FRAME__BODY_STATUS ? &answer->status->base
                                                          : &answer->registry->base;
 }
@@ -378,6 +380,20 @@ int chancery_registry(struct chancery *c,
     frame.body_case = CORE__FRAME__BODY_GET_REGISTRY;
     frame.get_registry = &get;
     return ask_packed(c, &frame, CORE__FRAME__BODY_REGISTRY, done, arg);
+}
+
+int chancery_proof(struct chancery *c, uint64_t position,
+                   void (*done)(void *arg, int err, const char *text, const void *proof,
+                                size_t size),
+                   void *arg)
+{
+    Core__GetProof get = CORE__GET_PROOF__INIT;
+    Core__Frame frame = CORE__FRAME__INIT;
+
+    get.position = position;
+    frame.body_case = CORE__FRAME__BODY_GET_PROOF;
+    frame.get_proof = &get;
+    return ask_packed(c, &frame, CORE__FRAME__BODY_PROOF, done, arg);
 }
 
 struct ask_access {
