@@ -777,9 +777,10 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "seat who answers an invitation, with the keys of the card",
-        .more = "CARD is what `chancery join` wrote. Compare its fingerprint with that person by "
-                "telephone first: e-mail proves nothing. Seat and keys are recorded together or "
-                "not at all. By administrators, and by a seat of an office that fills its own.",
+        .more =
+            "CARD is what `chancery join` wrote. Compare its fingerprint with that person by "
+            "telephone first: e-mail proves nothing. Seat and keys are recorded together or "
+            "not at all; where a quorum must sign they wait, and their positions are printed. By administrators, and by a seat of an office that fills its own.",
         .options = SIGNED,
         .run = seat_admit_run,
     },
