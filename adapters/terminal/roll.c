@@ -7,7 +7,6 @@
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/scan.h"
-#include "lib/sign.h"
 
 enum { EVENT_ARENA = 16 << 20 };
 
@@ -146,13 +145,12 @@ static struct office *office_of(const struct roll *r, const char *name)
 static struct roll_key *key_of(const struct roll *r, ProtobufCBinaryData id,
                                struct roll_seat **owner)
 {
-    uint8_t own[KEY_ID_SIZE];
-
+    if (id.len != KEY_ID_SIZE)
+        return NULL;
     for (size_t i = 0; i < r->n_seats; i++)
         for (size_t k = 0; k < r->seats[i]->n_keys; k++) {
             *owner = r->seats[i];
-            key_id(own, r->seats[i]->keys[k].public_key);
-            if (id.len == KEY_ID_SIZE && memcmp(own, id.data, KEY_ID_SIZE) == 0)
+            if (memcmp(r->seats[i]->keys[k].id, id.data, KEY_ID_SIZE) == 0)
                 return &r->seats[i]->keys[k];
         }
     return NULL;
@@ -296,6 +294,7 @@ static void key_make(struct roll_seat *seat, int kind, ProtobufCBinaryData key, 
     struct roll_key *made = &seat->keys[seat->n_keys++];
     *made = (struct roll_key){.kind = kind, .stated = stated};
     memcpy(made->public_key, key.data, KEY_SIZE);
+    key_id(made->id, key.data);
 }
 
 static void apply_founded(const struct said *s)

@@ -12,12 +12,13 @@
 #include "lib/chancery.h"
 #include "lib/mem.h"
 #include "lib/note.h"
+#include "lib/sign.h"
 
 struct roll;
 
 struct roll_key {
     int kind; /* KeyKind */
-    uint8_t public_key[KEY_SIZE];
+    uint8_t public_key[KEY_SIZE], id[KEY_ID_SIZE];
     uint64_t stated;  /* position of the event that has it */
     uint64_t revoked; /* 0 = it is in force */
 };
