@@ -344,8 +344,9 @@ static check_step *const allowed_steps[] = {
 };
 
 static check_step *const steps[] = {
-    check_key,   check_signature,   check_halted,      check_id,  check_order,
-    check_cause, admit_check_named, admit_check_parts, check_due, NULL,
+    check_key,   check_signature,   check_halted,           check_id,          check_order,
+    check_cause, admit_check_named, admit_check_transcript, admit_check_parts, check_due,
+    NULL,
 };
 
 static int run(const struct check *c, check_step *const list[])

@@ -12,6 +12,7 @@
 #include "broker/overlay.h"
 #include "broker/parts.h"
 #include "broker/peer.h"
+#include "broker/transcripts.h"
 #include "lib/envelope.h"
 
 struct admit_event {
@@ -37,6 +38,7 @@ struct admit {
     struct journal *journal;
     struct overlay *overlay;
     struct parts *parts;
+    const struct transcripts *transcripts;
     const char *log;
     const struct seat *seat; /* who publishes: the session's */
     bool own;                /* the broker itself: it may write `audit` */

@@ -401,6 +401,7 @@ static void open_inside(struct broker *b)
         .registry = b->registry,
         .journal = b->journal,
         .parts = b->parts,
+        .transcripts = b->transcripts,
         .peers = b->peers,
         .log = b->log,
         .key = &b->key,
@@ -511,6 +512,7 @@ void broker_free(struct broker *b)
     refusals_free(&b->refusals);
     journal_close(b->journal);
     registry_free(b->registry);
+    transcripts_free(b->transcripts);
     signer_free(b->signer);
     seat_key_clear(&b->key);
     explicit_bzero(&b->log_key, sizeof b->log_key);

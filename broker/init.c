@@ -69,7 +69,7 @@ struct founding { /* the records as they gather */
 
 /* Streams end in the domain that writes them; the first user's office works with all of them.  The
  * rules "own-" open the stream alone: what a seat or an office may sign about itself, the registry
- * says. */
+ * says, and what an office may say of paper entered in its name, the event that entered it. */
 static const struct rule_row rule_rows[] = {
     {"administrators-registry", ROLE, "administrator", {PUBLISH, READ}, 2, "registry", "*"},
     {"administrators-read", ROLE, "administrator", {READ}, 1, "*", "*"},
@@ -88,6 +88,7 @@ static const struct rule_row rule_rows[] = {
     {"metrics-status", SEAT, "metrics", {READ}, 1, "audit", "*"},
     {"own-keys", ANY, "", {PUBLISH}, 1, "registry", "chancery.core.v1.Key*"},
     {"own-seats", ANY, "", {PUBLISH}, 1, "registry", "chancery.core.v1.Seat*"},
+    {"own-transcripts", ANY, "", {PUBLISH}, 1, "*", "chancery.core.v1.Transcript*"},
     {"office-reads", OFFICE, NULL, {READ}, 1, "*", "*"},
     {"office-asks", OFFICE, NULL, {ASK}, 1, "*", "*"},
     {"office-imports", OFFICE, NULL, {PUBLISH}, 1, "sanctions.in", "*"},

@@ -39,6 +39,7 @@ struct broker {
     struct journal *journal;
     struct registry *registry;
     struct parts *parts;
+    struct transcripts *transcripts;
     struct refusals refusals;
     struct peers *peers;
     struct publishing *publishing;

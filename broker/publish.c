@@ -219,6 +219,7 @@ static struct admit admit_of(struct publishing *p, const struct request *r)
         .journal = p->of.journal,
         .overlay = p->overlay,
         .parts = p->of.parts,
+        .transcripts = p->of.transcripts,
         .log = p->of.log,
         .seat = r->seat,
         .own = r->own,
@@ -486,6 +487,9 @@ static int append(struct request *r)
                                           .seat_seq = env->seat_seq,
                                           .envelope_hash = e->event.envelope_hash};
         overlay_add(r->p->overlay, &e->entry);
+        uint64_t about = transcripts_about(r->p->of.registry, env);
+        if (about)
+            transcripts_add(r->p->of.transcripts, about);
     }
     return 0;
 }
@@ -691,9 +695,14 @@ static void give_back(struct request *r, int err)
 {
     struct refusal why = {0};
 
-    for (size_t i = 0; i < r->n; i++)
-        if (!r->events[i].known)
-            overlay_remove(r->p->overlay, &r->events[i].entry);
+    for (size_t i = 0; i < r->n; i++) {
+        struct admit_event *e = &r->events[i];
+        if (e->known)
+            continue;
+        overlay_remove(r->p->overlay, &e->entry);
+        transcripts_remove(r->p->of.transcripts,
+                           transcripts_about(r->p->of.registry, e->event.envelope));
+    }
     refuse(&why, err, "", "%s", err_text(err));
     answer_refused(r, &why);
 }

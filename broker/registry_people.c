@@ -72,6 +72,8 @@ static int own_key_added(const struct act *a, const void *body)
     const Core__KeyAdded *key = body;
     const struct seat *seat = seat_named(a->r, key->seat);
 
+    if (!seat && registry_admission_waits(a->r, key->seat))
+        return not_yours(a, "seat");
     if (!seat || seat == a->by)
         return 0;
     return fills_seats_of(a->by, seat->office) && !has_key_of(a->r, seat, (int)key->kind)
@@ -130,9 +132,17 @@ static bool whole_admission(const struct act *a, const void *body)
     return office && registry_is_administrators(a->r, office);
 }
 
+/* The keys of a seat whose admission waits wait with it, to be signed together. */
+static bool waits_with_seat(const struct act *a, const char *name)
+{
+    return !a->signed_by_all && !seat_named(a->r, name) && registry_admission_waits(a->r, name);
+}
+
 static bool whole_key_added(const struct act *a, const void *body)
 {
-    return whole_seat(a, ((const Core__KeyAdded *)body)->seat);
+    const char *seat = ((const Core__KeyAdded *)body)->seat;
+
+    return whole_seat(a, seat) || waits_with_seat(a, seat);
 }
 
 static bool whole_key_revoked(const struct act *a, const void *body)
@@ -437,10 +447,12 @@ static int check_key(const struct act *a, const void *body)
     const Core__KeyAdded *key = body;
     const struct seat *seat = seat_named(a->r, key->seat);
 
-    if (!registry_seat_admitted(seat))
+    if (!registry_seat_admitted(seat) && !waits_with_seat(a, key->seat))
         return registry_refuse(a, ERR_NOT_FOUND, "seat",
-                               "the seat %.80s is not known; admit it first", key->seat);
-    if (seat->standing != CORE__STANDING__STANDING_SEATED)
+                               "the seat %.80s is not known; admit it first, or confirm its "
+                               "admission",
+                               key->seat);
+    if (seat && seat->standing != CORE__STANDING__STANDING_SEATED)
         return registry_refuse(a, ERR_REGISTRY, "seat", "%s is seated no longer", seat->name);
     if (key->kind < CORE__KEY_KIND__KEY_KIND_CURVE || key->kind > CORE__KEY_KIND__KEY_KIND_AGE)
         return registry_refuse(a, ERR_FIELD, "kind", "say what kind of key it is");

@@ -44,6 +44,18 @@ static int fold_registry(struct broker *b, struct buf *why)
     return rc;
 }
 
+static int load_transcripts(struct broker *b, struct buf *why)
+{
+    uint64_t at;
+
+    b->transcripts = transcripts_new();
+    int rc = transcripts_load(b->transcripts, b->registry, b->journal, &at);
+    if (rc)
+        buf_printf(why, "position %llu cannot be read; run `chancery log verify`",
+                   (unsigned long long)at);
+    return rc;
+}
+
 static int mismatch(struct buf *why, const char *text)
 {
     buf_printf(why, "%s %s", "this is not the broker of this log:", text);
@@ -166,6 +178,8 @@ int broker_read(struct broker *b, const char *config, struct buf *why)
         rc = fold_registry(b, why);
     if (rc == 0)
         rc = check_founding(b, why);
+    if (rc == 0)
+        rc = load_transcripts(b, why);
     if (rc == 0) {
         b->signer = signer_new(b->loop, b->journal, &b->log_key, b->settings.dir);
         rc = signer_read(b->signer, b->log, why);

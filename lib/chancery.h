@@ -116,6 +116,7 @@ struct chancery_event {
     uint64_t reply_to;          /* position; 0 = none */
     const uint64_t *references; /* positions; at most 64; needed by a kind that is not NEW */
     size_t n_references;
+    const uint8_t *reference_hashes; /* of their envelopes, 32 bytes each; NULL = not stated */
     int64_t created, effective, expires, due;
     const char *case_id, *language, *marking, *acting_for;
     bool personal_data;

@@ -366,10 +366,10 @@ static const struct frame_row {
     {CORE__FRAME__BODY_HEAD, on_answer},
     {CORE__FRAME__BODY_PART_STORED, on_part_stored},
     {CORE__FRAME__BODY_PART_CHUNK, on_answer},
-    {CORE__FRAME__BODY_PROOF, on_answer},
     {CORE__FRAME__BODY_STATUS, on_answer},
     {CORE__FRAME__BODY_ACCESS, on_answer},
     {CORE__FRAME__BODY_REGISTRY, on_answer},
+    {CORE__FRAME__BODY_PROOF, on_answer},
 };
 
 static void on_receive(void *arg, zmq_msg_t parts[], int n)

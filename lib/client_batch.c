@@ -264,6 +264,9 @@ static void fill_references(struct batch *b, Core__Envelope *out, const struct c
     out->references = arena_take(b->arena, e->n_references * sizeof *out->references);
     for (size_t i = 0; i < e->n_references; i++)
         out->references[i] = event_ref(b, e->references[i]);
+    for (size_t i = 0; e->reference_hashes && i < e->n_references; i++)
+        out->references[i]->envelope_hash =
+            take_bytes(b, e->reference_hashes + i * HASH_SIZE, HASH_SIZE);
     if (e->reply_to)
         out->in_reply_to = event_ref(b, e->reply_to);
 }

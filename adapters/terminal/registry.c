@@ -28,23 +28,13 @@ static void on_registry(void *arg, int err, const char *text, const void *regist
         session_fail(f->s, "%s: %s", err_code(err ? err : ERR_MALFORMED), text);
 }
 
-const Core__Registry *registry_try(struct session *s)
+const Core__Registry *registry_quietly(struct session *s)
 {
     struct fetching f = {.s = s, .quiet = true};
 
     if (chancery_registry(s->client, on_registry, &f) == 0)
         session_wait(s, &f.done, answer_for);
     return f.answer;
-}
-
-bool registry_waits(struct session *s, uint64_t position)
-{
-    const Core__Registry *r = registry_try(s);
-    bool waits = false;
-
-    for (size_t i = 0; r && i < r->n_acts; i++)
-        waits = waits || r->acts[i]->position == position;
-    return waits;
 }
 
 int registry_fetch(struct session *s, const Core__Registry **out)

@@ -22,6 +22,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_AT,
               OPT_COMMITTEE,
               OPT_REASON,
+              OPT_DISOWN,
               OPT_INTO, /* --stream of what is published */
               OPT_OF_TYPE,
               OPT_NDJSON,
@@ -70,6 +71,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_ENDPOINT,
               OPT_CONTACTS,
               OPT_INVITATIONS,
+              OPT_OLDER,
               OPT_SINCE,
               OPT_TILL,
               OPT_RULE_TYPE,
@@ -94,7 +96,7 @@ struct option_row {
 };
 extern const struct option_row option_rows[OPTIONS];
 
-enum { ARGUMENTS_MOST = 4 };
+enum { ARGUMENTS_MOST = 8 };
 
 struct call { /* a verb with what it was given; lent */
     const struct verb *verb;

@@ -13,6 +13,7 @@ const struct option_row option_rows[OPTIONS] = {
                        .argument = "NAME",
                        .help = "only entries of this committee, e.g. Al-Qaida"},
     [OPT_REASON] = {.name = "reason", .argument = "TEXT", .help = "why, for the record"},
+    [OPT_DISOWN] = {.name = "disown", .help = "say that it is not so, with --reason"},
     [OPT_INTO] = {.name = "stream", .argument = "STREAM", .help = "the stream to publish to"},
     [OPT_OF_TYPE] = {.name = "type",
                      .argument = "TYPE",
@@ -137,6 +138,9 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_INVITATIONS] = {.name = "out",
                          .argument = "DIR",
                          .help = "the directory for their invitations, SEAT.invitation"},
+    [OPT_OLDER] = {.name = "older",
+                   .argument = "DAYS",
+                   .help = "only those that nobody has answered for so many days"},
     [OPT_SINCE] = {.name = "since", .argument = "TIME", .help = "from when, RFC 3339"},
     [OPT_TILL] = {.name = "till", .argument = "TIME", .help = "until when, RFC 3339"},
     [OPT_RULE_TYPE] = {.name = "type",
@@ -238,11 +242,12 @@ const struct verb verbs[] = {
         .verb = "",
         .arguments = "",
         .help = "look for what could keep an instance from its work, and say what mends it",
-        .more = "Looks at configuration, keys, file system, syncs, space, broker, time, log, "
-                "workers, lists, alerts, mail server and backup, as far as the user may. Exit "
-                "status 1 when something failed; with --format nagios 0, 1 or 2: ok, warning, "
-                "critical. --format json prints one object: health, findings (check, health, text, "
-                "next), measures.",
+        .more =
+            "Looks at configuration, keys, file system, syncs, space, parts, broker, time, log, "
+            "workers, lists, alerts, mail server and backup, as far as the user may. Exit "
+            "status 1 when something failed; with --format nagios 0, 1 or 2: ok, warning, "
+            "critical. --format json prints one object: health, findings (check, health, text, "
+            "next), measures.",
         .options = SESSION | BIT(OPT_FORMAT),
         .run = doctor_run,
     },
@@ -362,10 +367,25 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "an event: its envelope, payload and signature",
+        .more = "Of one that was entered from paper it tells whether the office that it is said to "
+                "come from has confirmed or disowned it.",
         .options = SHOWN,
         .json = AN_OBJECT,
-        .fields = EVENT " envelopeHash signed",
+        .fields = EVENT " envelopeHash signed transcript",
         .run = event_show_run,
+    },
+    {
+        .noun = "event",
+        .verb = "confirm",
+        .arguments = "POSITION",
+        .least = 1,
+        .most = 1,
+        .help = "say for your office that what was entered from paper in its name is its own",
+        .more = "By a seat of the office that the transcribed event names, or of a deputy, once. "
+                "Until then the event does not bind it. The word goes into the stream of the "
+                "event, to whom the event went.",
+        .options = SIGNED | BIT(OPT_DISOWN) | BIT(OPT_REASON),
+        .run = event_confirm_run,
     },
     {
         .noun = "event",
@@ -440,11 +460,13 @@ const struct verb verbs[] = {
         .least = 2,
         .most = 2,
         .help = "a part of an event into a file, opened if it is sealed",
-        .more = "PART is its name or its SHA-256, as event show has them. A sealed one is opened "
-                "with the seat's age key; others are refused as part.sealed. The file is new and "
-                "of mode 0600: nothing is overwritten. Where a sealed part turns out to be damaged "
-                "the file is removed; on standard output what came before the damage is genuine "
-                "and incomplete.",
+        .more =
+            "PART is its name or its SHA-256, as event show has them. A sealed one is opened "
+            "with the seat's age key, or one that it had before `seat rotate`; others are refused "
+            "as part.sealed. The file is new and "
+            "of mode 0600: nothing is overwritten. Where a sealed part turns out to be damaged "
+            "the file is removed; on standard output what came before the damage is genuine "
+            "and incomplete.",
         .options = SESSION | BIT(OPT_OUT),
         .run = part_open_run,
     },
@@ -760,12 +782,23 @@ const struct verb verbs[] = {
         .arguments = "[SEAT OFFICE FILE]",
         .most = 3,
         .help = "write an invitation to a seat, for `chancery join`; needs no broker",
-        .more = "FILE is new. Nothing in an invitation is secret: it may go by e-mail. It changes "
-                "nothing here, and nobody is admitted by it. With --from and --out one is written "
-                "for every line of a table.",
+        .more =
+            "FILE is new. Nothing in an invitation is secret: it may go by e-mail. Nobody is "
+            "admitted by it; that it was written is kept in DIR/invitations. With --from and --out one is written "
+            "for every line of a table.",
         .options =
             INSTANCE | BIT(OPT_NAME) | BIT(OPT_ENDPOINT) | BIT(OPT_CONTACTS) | BIT(OPT_INVITATIONS),
         .run = seat_invite_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "invitations",
+        .arguments = "",
+        .help = "who was invited with this instance, and what became of it",
+        .options = SHOWN | BIT(OPT_OLDER),
+        .json = LINES,
+        .fields = "seat office name code invited state position days",
+        .run = seat_invitations_run,
     },
     {
         .noun = "seat",
@@ -774,9 +807,10 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "seat who answers an invitation, with the keys of the card",
-        .more = "CARD is what `chancery join` wrote. Compare its fingerprint with that person by "
-                "telephone first: e-mail proves nothing. Seat and keys are recorded together or "
-                "not at all. By administrators, and by a seat of an office that fills its own.",
+        .more =
+            "CARD is what `chancery join` wrote. Compare its fingerprint with that person by "
+            "telephone first: e-mail proves nothing. Seat and keys are recorded together or "
+            "not at all; where a quorum must sign they wait, and their positions are printed. By administrators, and by a seat of an office that fills its own.",
         .options = SIGNED,
         .run = seat_admit_run,
     },
@@ -987,20 +1021,22 @@ const struct verb verbs[] = {
     {
         .noun = "act",
         .verb = "confirm",
-        .arguments = "POSITION",
+        .arguments = "POSITION...",
         .least = 1,
-        .most = 1,
-        .help = "sign an act that another administrator proposed",
+        .most = ARGUMENTS_MOST,
+        .help = "sign acts that another administrator proposed",
+        .more = "At most 8; all of them are signed, in that order, or none.",
         .options = SIGNED,
         .run = act_confirm_run,
     },
     {
         .noun = "act",
         .verb = "withdraw",
-        .arguments = "POSITION",
+        .arguments = "POSITION...",
         .least = 1,
-        .most = 1,
-        .help = "drop an act that waits",
+        .most = ARGUMENTS_MOST,
+        .help = "drop acts that wait",
+        .more = "At most 8; all of them, or none.",
         .options = SIGNED | BIT(OPT_REASON),
         .run = act_withdraw_run,
     },

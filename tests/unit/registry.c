@@ -764,6 +764,31 @@ static void an_act_that_no_longer_fits_is_not_confirmed(void **unused)
     registry_free(r);
 }
 
+static void the_keys_of_a_seat_wait_with_its_admission(void **unused)
+{
+    struct registry *r = administered();
+    uint8_t key[KEY_SIZE] = {77}, id[KEY_ID_SIZE];
+
+    (void)unused;
+    key_id(id, key);
+    assert_int_equal(put_quorum(r, 2), 0);
+    assert_int_equal(put_key(r, "fourth", CORE__KEY_KIND__KEY_KIND_ED25519, key), ERR_NOT_FOUND);
+    assert_int_equal(put_seat(r, "fourth", "QMA/administration"), 0);
+    uint64_t seat = registry_version(r);
+    assert_int_equal(put_key(r, "Fourth", CORE__KEY_KIND__KEY_KIND_ED25519, key), 0);
+    uint64_t its_key = registry_version(r);
+    assert_int_equal(key_by("amina", r, "fourth", key), ERR_DENIED);
+    assert_null(registry_seat(r, "fourth"));
+    assert_null(registry_sign_key(r, id));
+    assert_int_equal(confirm_by("second", r, its_key), ERR_NOT_FOUND); /* the seat comes first */
+    assert_int_equal(confirm_by("second", r, seat), 0);
+    assert_non_null(registry_seat(r, "fourth"));
+    assert_null(registry_sign_key(r, id));
+    assert_int_equal(confirm_by("second", r, its_key), 0);
+    assert_ptr_equal(registry_sign_key(r, id)->seat, registry_seat(r, "fourth"));
+    registry_free(r);
+}
+
 static void a_signature_counts_while_its_seat_administers(void **unused)
 {
     struct registry *r = administered();
@@ -891,6 +916,7 @@ int main(void)
         cmocka_unit_test(an_answer_names_nobody_whom_its_source_did_not),
         cmocka_unit_test(what_touches_the_whole_waits_for_the_quorum),
         cmocka_unit_test(an_act_that_no_longer_fits_is_not_confirmed),
+        cmocka_unit_test(the_keys_of_a_seat_wait_with_its_admission),
         cmocka_unit_test(a_signature_counts_while_its_seat_administers),
         cmocka_unit_test(a_part_is_purged_once_and_by_an_administrator_who_says_why),
         cmocka_unit_test(a_purge_waits_for_the_quorum),
