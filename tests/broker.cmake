@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(broker broker_core PkgConfig::SODIUM)
 add_dependencies(test_broker chancery-broker chancery-log)
+chancery_test(mandate broker_core)
 chancery_test(commit broker_core PkgConfig::SODIUM)
 chancery_test(crew broker_core)
 chancery_test(journal broker_log)
