@@ -70,6 +70,9 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_ENDPOINT,
               OPT_CONTACTS,
               OPT_INVITATIONS,
+              OPT_THROUGH,
+              OPT_DELEGATED,
+              OPT_HOLDS_UNTIL,
               OPT_SINCE,
               OPT_TILL,
               OPT_RULE_TYPE,
@@ -83,6 +86,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_DIR,
               OPT_CONFIG,
               OPT_SEAT,
+              OPT_DELEGATION,
               OPT_JSON,
               OPTIONS,
 };
