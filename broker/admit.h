@@ -40,8 +40,9 @@ struct admit {
     struct parts *parts;
     const struct transcripts *transcripts;
     const char *log;
-    const struct seat *seat; /* who publishes: the session's */
-    bool own;                /* the broker itself: it may write `audit` */
+    const struct seat *seat;  /* who publishes: the session's */
+    const struct mandate *by; /* and on what it stands */
+    bool own;                 /* the broker itself: it may write `audit` */
     bool exercise;
     struct standing at;
 };

@@ -40,10 +40,8 @@ int admit_look_at(const struct check *c, uint64_t position, see_event *see, void
 
 static bool may_read(const struct check *c, const Core__Envelope *recorded)
 {
-    const struct seat *seat = c->a->seat;
-
-    return c->a->own || strcmp(recorded->seat, seat->name) == 0 ||
-           access_read(c->a->registry, seat, recorded);
+    return c->a->own || strcmp(recorded->seat, c->a->seat->name) == 0 ||
+           mandate_read(c->a->registry, c->a->by, recorded);
 }
 
 /* ---- recalls ---- */

@@ -124,6 +124,12 @@ static void take_frame(struct broker *b, const struct sender *from, struct peer 
         handle_forgotten(b, from, f->ref);
 }
 
+/* A delegated session whose delegation holds no longer. */
+static bool is_over(struct broker *b, const struct peer *p)
+{
+    return p->by.through && !mandate_holds(&p->by, broker_now(b));
+}
+
 static void message_release(void *message)
 {
     zmq_msg_close(message);
@@ -140,6 +146,7 @@ static struct slice keep_message(struct arena *arena, zmq_msg_t *message)
     return slice_of(zmq_msg_data(kept), zmq_msg_size(kept));
 }
 
+/* A session whose connection's number went to somebody else is none of the sender's. */
 static void take_message(struct broker *b, const struct sender *from, zmq_msg_t *message)
 {
     struct peer *p = peers_find(b->peers, from->id);
@@ -147,7 +154,7 @@ static void take_message(struct broker *b, const struct sender *from, zmq_msg_t 
     struct slice bytes = keep_message(arena, message);
     struct refusal why = {0};
 
-    if (p && p->key != from->key) /* the connection's number went to somebody else */
+    if (p && (p->key != from->key || is_over(b, p)))
         peer_end(p), p = NULL;
     ProtobufCMessage *m =
         scan_unpack_lent(&core__frame__descriptor, bytes, arena, &why.err, why.field);
@@ -200,11 +207,16 @@ static bool on_admits(void *arg, const uint8_t key[KEY_SIZE])
 
 /* ---- what happens by itself ---- */
 
-static void end_if_revoked(void *arg, struct peer *p)
+static void end_if_over(void *arg, struct peer *p)
 {
-    (void)arg;
+    struct broker *b = arg;
+
     if (p->key->revoked) {
         log_info("broker.revoked", "key revoked, session ended seat=%s", p->key->seat->name);
+        peer_end(p);
+    } else if (is_over(b, p)) {
+        log_info("broker.undelegated", "a gateway's session ended seat=%s gateway=%s",
+                 p->by.seat->name, p->by.through->name);
         peer_end(p);
     }
 }
@@ -215,7 +227,7 @@ static void on_grown(void *arg, bool registry)
 
     if (registry) {
         clock_follow(&b->clock);
-        peers_each(b->peers, end_if_revoked, b);
+        peers_each(b->peers, end_if_over, b);
         broker_purge(b);
     }
     deliver_wake(b->deliver);
@@ -327,6 +339,8 @@ static void on_tick(uv_timer_t *timer)
 {
     struct broker *b = timer->data;
 
+    if (peers_carried(b->peers))
+        peers_each(b->peers, end_if_over, b);
     asking_tick(b->asking, peer_clock(), broker_now(b));
     publish_go_on(b->publishing);
     if (++b->ticks % TICKS_OF_SECOND == 0)

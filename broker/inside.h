@@ -104,6 +104,8 @@ void handle_frame(const struct call *c); /* of a session; all but Hello */
 void handle_hello(struct broker *b, const struct sender *from, struct peer *before,
                   const Core__Frame *f);
 void handle_forgotten(struct broker *b, const struct sender *from, uint64_t ref);
+/* What comes before a publish: 0, or ERR_DENIED where the session's delegation is not for it. */
+int handle_check_publishes(const struct call *c, struct refusal *why);
 void handle_put_part(const struct call *c);
 void handle_get_part(const struct call *c);
 void handle_get_proof(const struct call *c);

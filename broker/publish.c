@@ -25,7 +25,7 @@ struct request {              /* lies in its own arena */
     size_t bytes;
     uint32_t peer;
     uint64_t session, ref;
-    const struct seat *seat;
+    struct mandate by;
     bool own, answers_tail;
     bool ready;         /* there is nothing to verify */
     bool broken;        /* a payload is not its envelope's: refused whatever is known */
@@ -138,7 +138,7 @@ static struct request *request_new(struct publishing *p, const struct peer *peer
     if (peer) {
         r->peer = peer->id;
         r->session = peer->number;
-        r->seat = peer->key->seat;
+        r->by = peer->by;
     }
     *arena = NULL;
     p->waiting += r->bytes;
@@ -157,7 +157,9 @@ static struct peer *peer_of(const struct request *r)
 {
     struct peer *peer = r->session ? peers_session(r->p->of.peers, r->peer, r->session) : NULL;
 
-    return peer && !peer->key->revoked ? peer : NULL;
+    if (!peer || peer->key->revoked)
+        return NULL;
+    return !peer->by.through || mandate_holds(&peer->by, now_of(r->p)) ? peer : NULL;
 }
 
 static void answer_refused(struct request *r, const struct refusal *why)
@@ -221,7 +223,8 @@ static struct admit admit_of(struct publishing *p, const struct request *r)
         .parts = p->of.parts,
         .transcripts = p->of.transcripts,
         .log = p->of.log,
-        .seat = r->seat,
+        .seat = r->by.seat,
+        .by = &r->by,
         .own = r->own,
         .exercise = p->of.exercise,
         .at = p->of.standing(p->of.arg),
@@ -241,15 +244,14 @@ static bool all_known(const struct request *r)
 static void look_early(struct request *r, struct peer *peer)
 {
     struct admit a = admit_of(r->p, r);
-    int64_t now = peer_clock();
+    char name[MANDATE_NAME];
 
     if (admit_allowed(&a, r->events, r->n, &r->early))
         return;
-    if (!bucket_take(&peer->use->events, (int64_t)r->n, now) ||
-        !bucket_take(&peer->use->bytes, (int64_t)r->bytes, now))
+    if (!peer_may_publish(peer, r->n, r->bytes))
         refuse(&r->early, ERR_QUOTA, "",
-               "%s publishes faster than its quota allows; wait a second and try again",
-               r->seat->name);
+               "%s publishes faster than the quota allows; wait a second and try again",
+               mandate_name(&r->by, name));
 }
 
 /* ---- verify ---- */
@@ -394,7 +396,7 @@ void publish_own(struct publishing *p, const struct seat *seat, struct arena **a
 
     assert(r);     /* the arena has room: its cap is many times a frame */
     r->own = true; /* signed a moment ago, by ourselves */
-    r->seat = seat;
+    r->by.seat = seat;
     if (open_events(r, publish, &why)) {
         answer_refused(r, &why);
         return;
@@ -654,7 +656,7 @@ static void answer_tail(struct request *r)
 
     if (!peer)
         return;
-    int rc = journal_tail(r->p->of.journal, r->seat->name, r->stream, &at);
+    int rc = journal_tail(r->p->of.journal, r->by.seat->name, r->stream, &at);
     if (rc)
         doubt("where a seat stands cannot be read", rc);
     tail.seat_seq = at.seat_seq;

@@ -33,6 +33,7 @@ struct seat { /* the registry's; valid as long as it */
     int kind;                 /* SeatKind */
     int standing;             /* Standing */
     uint64_t admitted, ended; /* positions; ended 0 = it is seated */
+    int64_t withdrawn;        /* its delegations that were issued before are void */
 };
 
 struct key {

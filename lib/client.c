@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "lib/client.h"
+#include "lib/delegation.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -218,6 +219,7 @@ static void say_hello(struct chancery *c)
     hello.version = PROTOCOL;
     hello.log = c->log ? c->log : "";
     hello.software = c->software;
+    hello.delegation = (ProtobufCBinaryData){c->delegation_size, c->delegation};
     frame.ref = c->hello = client_ref(c);
     frame.body_case = CORE__FRAME__BODY_HELLO;
     frame.hello = &hello;
@@ -279,7 +281,9 @@ static void take_session(struct chancery *c, const Core__Welcome *w)
                                            .office = c->session_office,
                                            .head = w->head,
                                            .mode = (int)w->mode,
-                                           .number = c->session.number + 1};
+                                           .number = c->session.number + 1,
+                                           .now = w->now,
+                                           .until = w->until};
 }
 
 static void on_welcome(struct chancery *c, const Core__Frame *f)
@@ -331,6 +335,8 @@ static void on_refused(struct chancery *c, const Core__Frame *f)
         log_error("client.session", "the broker refuses the session code=%s text=%s",
                   f->refused->code, f->refused->text);
         c->hello_wait = HELLO_WAIT_MOST;
+        if (c->on_refusal)
+            c->on_refusal(c->on_refusal_arg, f->refused->code, f->refused->text);
         return;
     }
     if (!publishing_refused(c, f) && !request_answered(c, f) && !readings_refused(c, f) &&
@@ -549,6 +555,29 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- open and close ---- */
 
+static int take_delegation(struct chancery *c, const struct chancery_options *o, struct buf *why)
+{
+    struct delegation_shown shown;
+    char where[128] = "";
+    int rc = o->delegation
+                 ? delegation_read(&shown, slice_of(o->delegation, o->delegation_size), where)
+                 : 0;
+
+    if (rc) {
+        buf_printf(why, "not a delegation: %s%s%s", where, where[0] ? ": " : "", err_text(rc));
+        return rc;
+    }
+    if (!o->delegation)
+        return 0;
+    if (o->keep_dir) {
+        buf_add_str(why, "in a delegated session nothing is signed, so nothing is kept");
+        return ERR_CONFIG;
+    }
+    memcpy(c->delegation, o->delegation, o->delegation_size);
+    c->delegation_size = o->delegation_size;
+    return 0;
+}
+
 static int check_options(struct chancery *c, const struct chancery_options *o, struct buf *why)
 {
     if (!o->endpoint || !o->key_file) {
@@ -563,7 +592,8 @@ static int check_options(struct chancery *c, const struct chancery_options *o, s
         buf_add_str(why, "the name of the software has at most 64 bytes");
         return ERR_BOUNDS;
     }
-    return seat_key_read(&c->key, o->key_file, why);
+    int rc = take_delegation(c, o, why);
+    return rc ? rc : seat_key_read(&c->key, o->key_file, why);
 }
 
 static void start_handles(struct chancery *c)
@@ -650,6 +680,13 @@ void chancery_on_session(struct chancery *c,
 {
     c->on_session = session;
     c->on_session_arg = arg;
+}
+
+void chancery_on_refusal(struct chancery *c,
+                         void (*refused)(void *arg, const char *code, const char *text), void *arg)
+{
+    c->on_refusal = refused;
+    c->on_refusal_arg = arg;
 }
 
 const struct chancery_session *chancery_current(const struct chancery *c)

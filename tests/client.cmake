@@ -2,7 +2,7 @@
 chancery_test(zsock lib_zsock)
 chancery_test(keep lib_client)
 chancery_test(batch lib_client)
-foreach(name client client_keep client_return)
+foreach(name client client_delegated client_keep client_return)
   chancery_test(${name} lib_client)
   target_sources(test_${name} PRIVATE support/peer.c)
 endforeach()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(name slice hash tree tile scan sign note proof envelope conf program seal vectors)
+foreach(name slice hash tree tile scan sign delegation note proof envelope conf program seal vectors)
   chancery_test(${name} lib_base)
 endforeach()
 chancery_test(bombs lib_base)

@@ -46,6 +46,8 @@ int seat_rotate_run(const struct call *c);
 int seat_revoke_run(const struct call *c);
 int seat_leave_run(const struct call *c);
 int seat_return_run(const struct call *c);
+int seat_delegate_run(const struct call *c);
+int seat_withdraw_run(const struct call *c);
 int party_add_run(const struct call *c);
 int office_ls_run(const struct call *c);
 int office_add_run(const struct call *c);

@@ -25,6 +25,7 @@ static const type_table known_types = {
     &core__office_changed__descriptor,
     &core__deputy_named__descriptor,
     &core__seat_standing__descriptor,
+    &core__seat_delegations_withdrawn__descriptor,
     &core__key_rotated__descriptor,
     &core__group_set__descriptor,
     &core__stream_limited__descriptor,

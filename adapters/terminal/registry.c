@@ -279,6 +279,7 @@ int access_test_run(const struct call *c)
     struct chancery_access question = {
         .seat = c->argument[0], .stream = c->argument[2], .type = c->option[OPT_RULE_TYPE]};
 
+    question.through = c->option[OPT_THROUGH];
     question.verb = enum_of_word(&core__verb__descriptor, "VERB_", c->argument[1]);
     if (!question.verb)
         return call_usage(c, "%s: not publish, read, ask or offer", c->argument[1]);

@@ -75,6 +75,28 @@ void status_seats(const Core__Status *st, bool workers)
     table_free(t);
 }
 
+static void show_carried(const Core__Status *st)
+{
+    static const char *const head[] = {"SEAT",     "OFFICE", "THROUGH", "SESSIONS",
+                                       "READINGS", "EVENTS", "UNTIL",   NULL};
+    struct table *t = table_new(head);
+
+    for (size_t i = 0; i < st->n_carried; i++) {
+        const Core__CarriedStatus *row = st->carried[i];
+        char *until = time_of(row->until, true);
+        table_cell(t, "%s", row->seat);
+        table_cell(t, "%s", row->office);
+        table_cell(t, "%s", row->gateway);
+        table_cell(t, "%u", row->sessions);
+        table_cell(t, "%u", row->readings);
+        table_cell(t, "%llu", (unsigned long long)row->events);
+        table_cell(t, "%s", until);
+        mem_free(until);
+    }
+    table_print(t, stdout);
+    table_free(t);
+}
+
 /* ---- for people and programs ---- */
 
 static void show_broker(const Core__Status *st)
@@ -183,6 +205,10 @@ static void show_text(struct session *s, const struct fares *f)
         puts("embargo         no worker offers this service now");
     putchar('\n');
     status_seats(f->st, false);
+    if (f->st->n_carried) {
+        putchar('\n');
+        show_carried(f->st);
+    }
 }
 
 static json_t *forecast_json(const Core__Status *st)

@@ -72,6 +72,9 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_CONTACTS,
               OPT_INVITATIONS,
               OPT_OLDER,
+              OPT_THROUGH,
+              OPT_DELEGATED,
+              OPT_HOLDS_UNTIL,
               OPT_SINCE,
               OPT_TILL,
               OPT_RULE_TYPE,
@@ -85,6 +88,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_DIR,
               OPT_CONFIG,
               OPT_SEAT,
+              OPT_DELEGATION,
               OPT_JSON,
               OPTIONS,
 };

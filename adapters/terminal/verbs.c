@@ -141,6 +141,16 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_OLDER] = {.name = "older",
                    .argument = "DAYS",
                    .help = "only those that nobody has answered for so many days"},
+    [OPT_THROUGH] = {.name = "through",
+                     .argument = "GATEWAY",
+                     .help = "in a delegated session, by the seat of that gateway"},
+    [OPT_DELEGATED] = {.name = "verbs",
+                       .argument = "VERBS",
+                       .help = "read, ask and publish, with commas between (default: read,ask)"},
+    [OPT_HOLDS_UNTIL] = {.name = "until",
+                         .argument = "TIME",
+                         .help = "when it ends, RFC 3339, at most 12 hours from now (default: 8 "
+                                 "hours)"},
     [OPT_SINCE] = {.name = "since", .argument = "TIME", .help = "from when, RFC 3339"},
     [OPT_TILL] = {.name = "till", .argument = "TIME", .help = "until when, RFC 3339"},
     [OPT_RULE_TYPE] = {.name = "type",
@@ -171,6 +181,10 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_SEAT] = {.name = "seat",
                   .argument = "SEAT",
                   .help = "the seat to act as (default: [terminal] seat)"},
+    [OPT_DELEGATION] = {.name = "delegation",
+                        .argument = "FILE",
+                        .help = "in the name of who signed it, as a gateway does: see `seat "
+                                "delegate`"},
     [OPT_JSON] = {.name = "json", .help = "print JSON"},
 };
 
@@ -178,13 +192,14 @@ const struct option_row option_rows[OPTIONS] = {
 #define INSTANCE (BIT(OPT_DIR) | BIT(OPT_CONFIG))
 #define SESSION (INSTANCE | BIT(OPT_SEAT))
 #define SHOWN (SESSION | BIT(OPT_JSON))
+#define LOOKED_AT (SHOWN | BIT(OPT_DELEGATION))
 
 #define AN_OBJECT "one object"
 #define LINES "an object a line"
 #define EVENT "position received envelope payload"
 #define OUTCOME "list outcome request position entries type answer"
 #define SIGNED (SESSION | BIT(OPT_YES))
-#define SEAT "seat office kind standing name keys"
+#define SEAT "seat office kind standing name withdrawn keys"
 #define RESULT "result position received id code text field"
 
 const struct verb verbs[] = {
@@ -221,7 +236,7 @@ const struct verb verbs[] = {
         .verb = "",
         .arguments = "",
         .help = "how the service fares",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = AN_OBJECT,
         .fields = "broker processes failed alerts forecast embargo",
         .run = status_run,
@@ -272,7 +287,7 @@ const struct verb verbs[] = {
         .most = 1,
         .help = "a listed party, all that the list says of it",
         .more = "Exit status 1 when it is not in force, or was not at that position.",
-        .options = SHOWN | BIT(OPT_LIST) | BIT(OPT_AT),
+        .options = LOOKED_AT | BIT(OPT_LIST) | BIT(OPT_AT),
         .json = AN_OBJECT,
         .message = &embargo__party__descriptor,
         .run = list_show_run,
@@ -284,7 +299,7 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "what was notified about a reference",
-        .options = SHOWN | BIT(OPT_LIST),
+        .options = LOOKED_AT | BIT(OPT_LIST),
         .json = LINES,
         .message = &embargo__history_line__descriptor,
         .run = list_history_run,
@@ -294,7 +309,7 @@ const struct verb verbs[] = {
         .verb = "ls",
         .arguments = "",
         .help = "the parties in force",
-        .options = SHOWN | BIT(OPT_LIST) | BIT(OPT_AT) | BIT(OPT_COMMITTEE),
+        .options = LOOKED_AT | BIT(OPT_LIST) | BIT(OPT_AT) | BIT(OPT_COMMITTEE),
         .json = LINES,
         .message = &embargo__party_line__descriptor,
         .run = list_ls_run,
@@ -304,7 +319,7 @@ const struct verb verbs[] = {
         .verb = "status",
         .arguments = "",
         .help = "what is in force, and what waits for a decision",
-        .options = SHOWN | BIT(OPT_LIST),
+        .options = LOOKED_AT | BIT(OPT_LIST),
         .json = AN_OBJECT,
         .message = &embargo__list_statuses__descriptor,
         .run = list_status_run,
@@ -355,7 +370,7 @@ const struct verb verbs[] = {
         .verb = "ls",
         .arguments = "",
         .help = "the events of the log, one a line",
-        .options = SHOWN | BIT(OPT_STREAM) | BIT(OPT_TYPE) | BIT(OPT_FROM) | BIT(OPT_LIMIT),
+        .options = LOOKED_AT | BIT(OPT_STREAM) | BIT(OPT_TYPE) | BIT(OPT_FROM) | BIT(OPT_LIMIT),
         .json = LINES,
         .fields = EVENT,
         .run = event_ls_run,
@@ -369,7 +384,7 @@ const struct verb verbs[] = {
         .help = "an event: its envelope, payload and signature",
         .more = "Of one that was entered from paper it tells whether the office that it is said to "
                 "come from has confirmed or disowned it.",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = AN_OBJECT,
         .fields = EVENT " envelopeHash signed transcript",
         .run = event_show_run,
@@ -448,7 +463,7 @@ const struct verb verbs[] = {
         .help = "follow the log: each event as it is recorded (default: those from now on)",
         .more = "It goes on when the broker starts again. Ctrl-C or the end of who reads its "
                 "output ends it.",
-        .options = SHOWN | BIT(OPT_STREAM) | BIT(OPT_TYPE) | BIT(OPT_FROM),
+        .options = LOOKED_AT | BIT(OPT_STREAM) | BIT(OPT_TYPE) | BIT(OPT_FROM),
         .json = LINES,
         .fields = EVENT,
         .run = watch_run,
@@ -477,7 +492,7 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "the parts of an event, and what became of each",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = LINES,
         .fields = "sha256 size mediaType name sealed code text",
         .run = part_ls_run,
@@ -759,7 +774,7 @@ const struct verb verbs[] = {
         .verb = "ls",
         .arguments = "",
         .help = "who may act for which office, with which keys",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = LINES,
         .fields = SEAT,
         .run = seat_ls_run,
@@ -771,7 +786,7 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "one seat, and all keys that it ever had",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = AN_OBJECT,
         .fields = SEAT,
         .run = seat_show_run,
@@ -855,6 +870,33 @@ const struct verb verbs[] = {
         .help = "seat one again that left",
         .options = SIGNED | BIT(OPT_REASON),
         .run = seat_return_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "delegate",
+        .arguments = "GATEWAY FILE",
+        .least = 2,
+        .most = 2,
+        .help = "let a gateway act in the seat's name for some hours, by a token in FILE",
+        .more =
+            "GATEWAY is the seat of the gateway, or its transport key as `chancery key show` "
+            "prints it, for who may not read the registry. FILE is new and of mode 0600: give "
+            "it to the gateway. In its sessions by it the gateway may what both of you may, and "
+            "publishes what you have signed and nothing else.",
+        .options = SIGNED | BIT(OPT_DELEGATED) | BIT(OPT_HOLDS_UNTIL),
+        .run = seat_delegate_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "withdraw",
+        .arguments = "[SEAT]",
+        .most = 1,
+        .help = "take back all delegations of a seat, your own unless SEAT is given",
+        .more =
+            "Sessions by them end at once, and none begins. Of another seat administrators may, "
+            "and its own office where that fills its seats.",
+        .options = SIGNED | BIT(OPT_REASON),
+        .run = seat_withdraw_run,
     },
     {
         .noun = "party",
@@ -991,7 +1033,7 @@ const struct verb verbs[] = {
         .least = 3,
         .most = 3,
         .help = "may a seat do this? yes or no, and which rule decides",
-        .options = SHOWN | BIT(OPT_RULE_TYPE) | BIT(OPT_RULE_LABEL),
+        .options = SHOWN | BIT(OPT_RULE_TYPE) | BIT(OPT_RULE_LABEL) | BIT(OPT_THROUGH),
         .json = AN_OBJECT,
         .fields = "allowed rule reason",
         .run = access_test_run,

@@ -498,6 +498,33 @@ static void a_seat_stands_revoked_for_good_and_its_keys_with_it(void **unused)
     registry_free(r);
 }
 
+static int withdraw_by(const char *seat, struct registry *r, const char *whose, int64_t before)
+{
+    Core__SeatDelegationsWithdrawn m = CORE__SEAT_DELEGATIONS_WITHDRAWN__INIT;
+
+    m.seat = whose;
+    m.before = before;
+    return by(seat, r, &m.base);
+}
+
+static void a_seat_takes_back_its_own_delegations_and_the_latest_time_holds(void **unused)
+{
+    struct registry *r = founded();
+
+    (void)unused;
+    assert_int_equal(put_seat(r, "bo", "QMA/npc"), 0);
+    assert_int_equal(withdraw_by("amina", r, "amina", 0), ERR_FIELD);
+    assert_int_equal(withdraw_by("amina", r, "amina", 200), 0);
+    assert_int_equal(withdraw_by("amina", r, "amina", 100), 0);
+    assert_int_equal(registry_seat(r, "amina")->withdrawn, 200);
+    assert_int_equal(withdraw_by("bo", r, "amina", 300), ERR_DENIED);
+    assert_int_equal(withdraw_by("administrator", r, "amina", 300), 0);
+    assert_int_equal(registry_seat(r, "amina")->withdrawn, 300);
+    assert_int_equal(registry_seat(r, "bo")->withdrawn, 0);
+    assert_int_equal(withdraw_by("administrator", r, "nobody", 300), ERR_NOT_FOUND);
+    registry_free(r);
+}
+
 static int rotate_by(const char *seat, struct registry *r, const char *whose, uint8_t *old,
                      uint8_t *next)
 {
@@ -908,6 +935,7 @@ int main(void)
         cmocka_unit_test(the_last_clock_accepted_is_known),
         cmocka_unit_test(administrators_sign_and_an_office_fills_the_seats_it_was_given),
         cmocka_unit_test(a_seat_stands_revoked_for_good_and_its_keys_with_it),
+        cmocka_unit_test(a_seat_takes_back_its_own_delegations_and_the_latest_time_holds),
         cmocka_unit_test(a_seat_puts_one_key_of_its_own_in_place_of_another),
         cmocka_unit_test(a_version_of_a_group_means_the_same_for_good),
         cmocka_unit_test(a_deputy_is_one_from_its_first_moment_until_before_its_last),
