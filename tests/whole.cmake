@@ -14,7 +14,8 @@ target_link_libraries(acked PRIVATE broker_log)
 chancery_target(acked)
 chancery_plain(chancery adapter_terminal lib_worker lib_client lib_zsock lib_notify lib_base
   proto_embargo proto_sanctions proto_clock proto_alert proto_core)
-chancery_plain(chancery-broker broker_core broker_log lib_zsock lib_notify lib_sandbox lib_base proto_core)
+chancery_plain(chancery-broker broker_core broker_pipe broker_log lib_zsock lib_notify lib_sandbox lib_base proto_core)
+chancery_plain(chancery-signer broker_signing broker_pipe broker_log lib_notify lib_sandbox lib_base proto_core)
 chancery_plain(chancery-init broker_log lib_base proto_core)
 chancery_plain(chancery-log broker_backup broker_proof broker_log lib_base proto_core)
 chancery_plain(chancery-embargo worker_embargo lib_runtime lib_worker lib_client lib_zsock lib_notify
