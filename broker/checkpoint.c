@@ -52,7 +52,7 @@ int checkpoint_write(const char *dir, struct slice note)
 }
 
 int checkpoint_file(const char *file, const char *name, const uint8_t public_key[KEY_SIZE],
-                   struct checkpoint *out, struct buf *note)
+                    struct checkpoint *out, struct buf *note)
 {
     uint8_t text[NOTE_SIZE + 1];
     size_t size = 0;

@@ -246,9 +246,10 @@ static void tell_next(const struct log_restore *r, const struct manifest *m)
             "it goes on as %s: put the other keys and chancery.conf back, with [log] name = %s\n",
             r->successor, r->successor);
     else
-        printf("put keys, signer and chancery.conf back; if anything was recorded behind position %" PRIu64
-               ", restore it anew with --successor\n",
-               m->head);
+        printf(
+            "put keys, signer and chancery.conf back; if anything was recorded behind position %" PRIu64
+            ", restore it anew with --successor\n",
+            m->head);
 }
 
 int log_restore(const struct log_restore *r)

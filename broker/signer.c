@@ -297,8 +297,8 @@ void signer_look(struct signer *s)
 static void on_connection(uv_stream_t *door, int status)
 {
     struct signer *s = door->data;
-    struct signer_pipe *p = signer_pipe_new(&(struct signer_pipe_of){
-        .loop = s->of.loop, .take = on_frame, .gone = on_gone, .arg = s});
+    struct signer_pipe *p = signer_pipe_new(
+        &(struct signer_pipe_of){.loop = s->of.loop, .take = on_frame, .gone = on_gone, .arg = s});
 
     if (status < 0 || uv_accept(door, (uv_stream_t *)signer_pipe_handle(p)) != 0 || s->pipe) {
         signer_pipe_close(p);

@@ -46,5 +46,6 @@ void signer_close(struct signer *s); /* once it is finished */
 /* The newest note that is on disk, empty before the first, and the size of its tree. */
 uint64_t signer_size(const struct signer *s);
 const struct buf *signer_note(const struct signer *s);
-/* Why nothing is signed now: "signer.away", or the code that the signer refuses with; "" = all is. */
+/* Why nothing is signed now: "signer.away", or the code that the signer refuses with; "" = all is.
+ */
 const char *signer_waits(const struct signer *s);

@@ -185,8 +185,8 @@ static void go(uv_timer_t *again)
 {
     struct keeper *k = again->data;
 
-    k->pipe = signer_pipe_new(&(struct signer_pipe_of){
-        .loop = &k->loop, .take = on_frame, .gone = on_gone, .arg = k});
+    k->pipe = signer_pipe_new(
+        &(struct signer_pipe_of){.loop = &k->loop, .take = on_frame, .gone = on_gone, .arg = k});
     k->connect.data = k;
     uv_pipe_connect(&k->connect, signer_pipe_handle(k->pipe), k->socket, on_connect);
 }
@@ -311,8 +311,8 @@ static int begin(struct keeper *k, const char *file, struct buf *why)
     if (err == 0)
         err = lock_memory(k, why);
     if (err == 0)
-        err = sandbox_enter(
-            &(struct sandbox){.profile = SANDBOX_SIGNER, .settings = &k->settings}, why);
+        err = sandbox_enter(&(struct sandbox){.profile = SANDBOX_SIGNER, .settings = &k->settings},
+                            why);
     if (err == 0)
         err = read_memory(k, why);
     if (err == 0)
@@ -353,5 +353,7 @@ int main(int argc, char **argv)
         run(k);
     end(k);
     buf_free(&why);
-    return err == 0 ? EXIT_SUCCESS : err == ERR_IO || err == ERR_OWNED ? EXIT_FAILURE : EXIT_SETTINGS;
+    return err == 0                            ? EXIT_SUCCESS
+           : err == ERR_IO || err == ERR_OWNED ? EXIT_FAILURE
+                                               : EXIT_SETTINGS;
 }

@@ -9,8 +9,8 @@
 #include "chancery/core/v1/signer.pb-c.h"
 #include "lib/note.h"
 
-/* 0, and what to sign in `next`; or, with a sentence in `why`: ERR_LOG (another log), ERR_FIELD (not
- * a question), ERR_ROLLED_BACK (fewer records than were signed), ERR_FORKED (other ones, or no proof
- * that they are the same). */
+/* 0, and what to sign in `next`; or, with a sentence in `why`: ERR_LOG (another log), ERR_FIELD
+ * (not a question), ERR_ROLLED_BACK (fewer records than were signed), ERR_FORKED (other ones, or no
+ * proof that they are the same). */
 int signing_check(const struct checkpoint *last, const Core__SignTree *asked,
                   struct checkpoint *next, struct buf *why);

@@ -30,7 +30,7 @@ enum part { /* of an instance */
 
 enum reach { /* of other machines */
              NOBODY,
-             BROKER,   /* where the settings say */
+             BROKER,  /* where the settings say */
              ANYBODY, /* whom it finds by name */
 };
 
