@@ -27,7 +27,7 @@
 #include "lib/sandbox.h"
 #include "lib/settings.h"
 
-enum { AGAIN = 200, QUIET = 1000 /* ms */ };
+enum { AGAIN = 100, QUIET = 1000 /* ms */ };
 
 struct keeper {
     uv_loop_t loop;
