@@ -15,6 +15,7 @@ enum { /* milliseconds */
        ANSWER = 10000,
        AWAY = 3000, /* before anybody is told */
        LAST = 2000,
+       COMES = 500, /* for one that was not long away */
 };
 
 struct signer {
@@ -334,6 +335,12 @@ int signer_open(struct signer *s, struct buf *why)
     return rc ? ERR_IO : 0;
 }
 
+/* For the last checkpoint. */
+static uint64_t patience(const struct signer *s, uint64_t now)
+{
+    return s->known.size ? LAST : now - s->since < AWAY ? COMES : 0;
+}
+
 bool signer_finished(struct signer *s)
 {
     uint64_t now = uv_now(s->of.loop);
@@ -342,7 +349,7 @@ bool signer_finished(struct signer *s)
         s->ending = now;
     if (s->under_way)
         return false;
-    if (journal_head(s->of.journal) > s->written && s->known.size && now - s->ending < LAST) {
+    if (journal_head(s->of.journal) > s->written && now - s->ending < patience(s, now)) {
         signer_look(s);
         return false;
     }

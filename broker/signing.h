@@ -3,6 +3,8 @@
  *
  * Signed is what is signed already, and what a consistency proof (RFC 6962, section 2.1.2) shows to
  * extend it.  So all checkpoints of one key are of one log that only grows, whoever asks for them.
+ * What is in the records that are new, and how many there are where the proof fits several sizes,
+ * is the word of who asks: it can spoil what comes, and nothing that was signed.
  */
 #pragma once
 
