@@ -2,6 +2,8 @@
 /* What may be signed: a log that only grows, and nothing else. */
 #include "broker/signing.h"
 
+#include <stdio.h>
+
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "tests/support/test.h"
@@ -51,7 +53,7 @@ static struct checkpoint at(const struct log *l, uint64_t size)
 {
     struct checkpoint c = {.size = size, .root = l->roots[size]};
 
-    strcpy(c.origin, LOG);
+    snprintf(c.origin, sizeof c.origin, "%s", LOG);
     return c;
 }
 
