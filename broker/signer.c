@@ -23,13 +23,15 @@ struct signer {
     uv_pipe_t door;
     char *path; /* of its socket; NULL = not open */
     int place;
-    struct signer_pipe *pipe; /* NULL = the signer is away */
-    uint64_t since;           /* ms: that the pipe is there, away, or an answer is awaited */
-    uint64_t ending;          /* ms; 0 = not yet */
-    struct checkpoint known;  /* what the connected signer signed last; of size 0: not told yet */
-    struct checkpoint asked;  /* of size 0: nothing */
-    char refused[65];         /* the code of the last answer, "" = signed */
-    bool told;                /* that it is away */
+    struct signer_pipe *pipe; /* NULL = nobody is connected */
+    uint64_t since;           /* ms: that a greeting or an answer is awaited */
+    uint64_t away;            /* ms: that nobody who greeted is there */
+    uint64_t ending,
+        invalid;             /* ms: that it ends, and that somebody invalid was told; 0 = not yet */
+    struct checkpoint known; /* what the connected signer signed last; of size 0: not told yet */
+    struct checkpoint asked; /* of size 0: nothing */
+    char refused[65];        /* the code of the last answer, "" = signed */
+    bool told;               /* that it is away */
     uv_work_t work;
     bool under_way;
     uint64_t size, written; /* of the tree being written, and of the one on disk */
@@ -116,13 +118,20 @@ static void drop(struct signer *s)
 {
     signer_pipe_close(s->pipe);
     s->pipe = NULL;
+    if (s->known.size)
+        s->away = uv_now(s->of.loop);
     s->known.size = s->asked.size = 0;
-    s->since = uv_now(s->of.loop);
 }
 
+/* It may come again and again: a line now and then. */
 static void drop_invalid(struct signer *s, const char *what)
 {
-    log_error("signer.invalid", "%s; its connection is ended", what);
+    uint64_t now = uv_now(s->of.loop);
+
+    if (s->invalid == 0 || now - s->invalid > ANSWER) {
+        s->invalid = now;
+        log_error("signer.invalid", "%s; its connection is ended", what);
+    }
     drop(s);
 }
 
@@ -150,7 +159,6 @@ static void lose(struct signer *s, const struct checkpoint *c, struct slice note
 static void welcome(struct signer *s, const struct checkpoint *c, struct slice note)
 {
     s->known = *c;
-    s->refused[0] = '\0';
     if (s->told)
         log_info("signer.back", "checkpoints go on size=%llu", (unsigned long long)c->size);
     s->told = false;
@@ -161,7 +169,8 @@ static void welcome(struct signer *s, const struct checkpoint *c, struct slice n
                   "the signer forgot what it signed: an older copy of DIR/signer was put back "
                   "signed=%llu checkpoint=%llu",
                   (unsigned long long)c->size, (unsigned long long)s->written);
-    signer_look(s);
+    if (!s->refused[0]) /* else in its time */
+        signer_look(s);
 }
 
 static void take_greeting(struct signer *s, const Core__SignerGreeting *g)
@@ -271,7 +280,7 @@ static bool is_late(const struct signer *s)
 
 static void tell_away(struct signer *s)
 {
-    if (s->told || s->pipe || uv_now(s->of.loop) - s->since < AWAY)
+    if (s->told || s->known.size || uv_now(s->of.loop) - s->away < AWAY)
         return;
     s->told = true;
     log_warn("signer.away",
@@ -323,7 +332,7 @@ static int bind_door(struct signer *s)
 int signer_open(struct signer *s, struct buf *why)
 {
     s->path = signer_socket(s->of.dir, &s->place);
-    s->since = uv_now(s->of.loop);
+    s->away = uv_now(s->of.loop);
     uv_pipe_init(s->of.loop, &s->door, 0);
     s->door.data = s;
     unlink(s->path); /* of a broker that was killed: this one has the log */
@@ -338,7 +347,7 @@ int signer_open(struct signer *s, struct buf *why)
 /* For the last checkpoint. */
 static uint64_t patience(const struct signer *s, uint64_t now)
 {
-    return s->known.size ? LAST : now - s->since < AWAY ? COMES : 0;
+    return s->known.size ? LAST : now - s->away < AWAY ? COMES : 0;
 }
 
 bool signer_finished(struct signer *s)
@@ -394,5 +403,5 @@ const char *signer_waits(const struct signer *s)
 {
     if (s->refused[0])
         return s->refused;
-    return s->pipe || uv_now(s->of.loop) - s->since < AWAY ? "" : "signer.away";
+    return s->known.size || uv_now(s->of.loop) - s->away < AWAY ? "" : "signer.away";
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bare.py - a broker and its signer by themselves, as it is released, with publishers outside: for thousands of short runs.
+"""bare.py - a broker and its signer by themselves, as they are released, with publishers outside: for thousands of short runs.
 
 Its directory lies in memory: what a disk would lose is made by the shim, not by the machine."""
 import os

@@ -480,8 +480,31 @@ def a_broker_believes_no_signer_but_the_logs_key():
     w.end(w.signing)
 
 
+def a_signer_that_refuses_is_told_once_and_asked_again():
+    pb()
+    w = World()
+    with open(os.path.join(w.i.dir, "log", "checkpoint"), "rb") as f:
+        greeting = pb().SignerFrame(greeting=pb().SignerGreeting(log=LOG, note=f.read()))
+    w.publish()
+    for _ in range(3):
+        connection = connect(w.i)
+        send_frame(connection, greeting)
+        assert receive_frame(connection).sign_tree.size == w.size() + 1
+        send_frame(connection, pb().SignerFrame(tree_refused=pb().TreeRefused(code="io.failed", text="no room")))
+        assert ended(connection)
+    assert w.said().count("error signer.refuses: ") == 1, w.said()
+    assert w.status()["checkpointWaits"] == "io.failed"
+    assert "the signer refuses: io.failed; 1 records have no checkpoint" in w.i.run("doctor").stdout
+    w.sign()
+    w.signed()
+    assert "checkpointWaits" not in w.status()
+    w.end(w.broker)
+    w.end(w.signing)
+
+
 def a_signer_that_is_away_is_told_once_and_keeps_nobody():
     w = World()
+    founding = shutil.copy(os.path.join(w.i.dir, "log", "checkpoint"), w.i.root)
     w.publish(3)
     wait_for("it is told", lambda: "signer.away" in w.said())
     assert w.status()["checkpointWaits"] == "signer.away" and w.size() < w.head()
@@ -505,8 +528,9 @@ def a_signer_that_is_away_is_told_once_and_keeps_nobody():
     assert re.search(rf"\n{w.size()}\n", open(os.path.join(w.i.dir, "signer", LOG.replace("/", "_"))).read())
     head = int(re.search(r"head (\d+)", w.i.check("log", "verify", w.i.dir, dir=False))[1])
     assert w.size() == head, (w.size(), head)
+    shutil.copy(founding, os.path.join(w.i.dir, "log", "checkpoint"))  # as if the broker had died between the two writes
     w.start()
-    w.signed()  # the same signer, which found the next broker
+    w.signed()  # the same signer, which found the next broker and told it
     w.end(w.broker)
     w.end(w.signing)
 
@@ -606,6 +630,7 @@ def no_process_but_the_signer_has_the_key():
 if __name__ == "__main__":
     run([only_what_extends_the_log_is_signed, what_is_no_question_ends_the_connection_and_nothing_else,
          a_question_with_anything_changed_is_not_signed, a_signer_that_is_killed_never_signs_two_trees_of_a_size,
-         a_broker_believes_no_signer_but_the_logs_key, a_signer_that_is_away_is_told_once_and_keeps_nobody,
+         a_broker_believes_no_signer_but_the_logs_key, a_signer_that_refuses_is_told_once_and_asked_again,
+         a_signer_that_is_away_is_told_once_and_keeps_nobody,
          a_log_that_was_put_back_behind_the_signers_back_is_served_no_longer, nothing_is_signed_on_trust,
          no_process_but_the_signer_has_the_key])
