@@ -21,6 +21,7 @@ enum {
     TICKS_OF_SECOND = 10,
     TICKS_OF_MINUTE = 600,
     SCRUB_LEAST = 3600, /* seconds: a small log is not read all the time */
+    EXIT_REFUSED = 1,
     EXIT_DOUBT = 70,
 };
 static const int64_t HOUR = INT64_C(3600) * 1000000;
@@ -242,6 +243,15 @@ void broker_damaged(void *arg, uint64_t position)
     _exit(EXIT_DOUBT);
 }
 
+/* As at a start, only later: the signer knows what was signed though DIR/log was put back whole. */
+void broker_lost(void *arg, const char *why)
+{
+    (void)arg;
+    log_error("broker.lost", "refusing to serve any longer code=%s: %s", err_code(ERR_ROLLED_BACK),
+              why);
+    _exit(EXIT_REFUSED);
+}
+
 static void on_scrubbed(void *arg, uint64_t records, uint64_t bytes, uint64_t seconds)
 {
     (void)arg;
@@ -358,7 +368,7 @@ static void on_prepare(uv_prepare_t *prepare)
     press(b);
     if (peers_blocked(b->peers) && !uv_is_active((uv_handle_t *)&b->retry))
         uv_timer_start(&b->retry, on_retry, 1, 1);
-    if (b->stopping && publish_idle(b->publishing) && !signer_busy(b->signer))
+    if (b->stopping && !b->closed && publish_idle(b->publishing) && signer_finished(b->signer))
         close_all(b);
 }
 
@@ -468,6 +478,8 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
         start_handles(b);
         rc = open_door(b, why);
     }
+    if (rc == 0)
+        rc = signer_open(b->signer, why);
     if (rc == 0) {
         start_scrub(b);
         broker_purge(b);
@@ -498,11 +510,9 @@ void broker_stop(struct broker *b)
 
 static void close_all(struct broker *b)
 {
-    if (b->closed)
-        return;
     b->closed = true;
     scrub_stop(b->scrub);
-    signer_end(b->signer);
+    signer_close(b->signer);
     publishing_free(b->publishing);
     deliver_close(b->deliver);
     asking_free(b->asking);
@@ -529,7 +539,6 @@ void broker_free(struct broker *b)
     transcripts_free(b->transcripts);
     signer_free(b->signer);
     seat_key_clear(&b->key);
-    explicit_bzero(&b->log_key, sizeof b->log_key);
     broker_settings_clear(&b->own);
     settings_clear(&b->settings);
     mem_free(b);

@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/checkpoint.h"
 #include "broker/journal.h"
 #include "broker/registry.h"
+#include "broker/signed.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -432,7 +432,7 @@ static int conf_write(const struct founding *f)
                "; settings of this instance; see chancery.conf(5)\n"
                "[log]\nname = %s\n\n"
                "[connection]\nendpoint = ipc://run/broker.sock\nserver-key = %s\n\n"
-               "[up]\nprocesses = broker embargo sanctions%s\n"
+               "[up]\nprocesses = broker signer embargo sanctions%s\n"
                "; a process of your own: its name in the line above, and for the name tally\n"
                "; [process tally]\n; program = /usr/local/bin/tally\n; seat = tally\n\n"
                "[broker]\nseat = broker\n\n[embargo]\nseat = embargo\n\n"
@@ -476,7 +476,7 @@ static int log_write(struct founding *f)
         rc = journal_open(&journal, f->plan->dir, true, &why);
     if (rc == 0) {
         journal_tree(journal, &size, &root);
-        rc = checkpoint_write(f->plan->dir, &f->log_key, size, &root, NULL);
+        rc = signed_found(f->plan->dir, &f->log_key, size, &root);
     }
     if (rc)
         fprintf(stderr, "init: cannot found the log: %s %s\n", err_text(rc), buf_cstr(&why));

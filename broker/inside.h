@@ -35,7 +35,6 @@ struct broker {
     struct settings settings;
     struct broker_settings own;
     struct seat_key key;
-    struct log_key log_key;
     struct journal *journal;
     struct registry *registry;
     struct parts *parts;
@@ -81,6 +80,7 @@ void broker_refuse(struct broker *b, struct peer *p, uint64_t ref, struct refusa
 Core__Pong broker_pong(struct broker *b);
 void broker_sweep(struct broker *b);               /* those who are gone leave */
 void broker_damaged(void *arg, uint64_t position); /* ends the process */
+void broker_lost(void *arg, const char *why);      /* likewise: records were lost */
 
 /* start.c: settings, keys, log, registry, founding record and checkpoint agree; nothing is on the
  * loop yet.  0 or a negative err with a sentence in `why`. */

@@ -76,24 +76,10 @@ static int check_founding(struct broker *b, struct buf *why)
     if (!slice_equal(slice_of(f->server_key.data, f->server_key.len),
                      slice_of(b->key.curve_public, KEY_SIZE)))
         return mismatch(why, "its key file does not hold the founding record's server key");
-    if (strcmp(b->log_key.name, b->log) != 0 ||
-        memcmp(b->log_key.public_key, registry_log_key(b->registry), KEY_SIZE) != 0)
-        return mismatch(why, "keys/log.key does not hold the log's name and key");
     if (!registry_seat(b->registry, b->seat))
         return mismatch(why, "its seat is not registered");
     b->exercise = f->exercise;
     return 0;
-}
-
-static int read_keys(struct broker *b, struct buf *why)
-{
-    char *file = mem_printf("%s/keys/log.key", b->settings.dir);
-
-    int rc = seat_key_read(&b->key, b->settings.key_file, why);
-    if (rc == 0)
-        rc = log_key_read(&b->log_key, file, why);
-    mem_free(file);
-    return rc;
 }
 
 /* ADDRESS:PORT in numbers, or '*' for all addresses: what is a name would be looked up, which the
@@ -169,7 +155,7 @@ int broker_read(struct broker *b, const char *config, struct buf *why)
     int rc = read_settings(b, config, why);
 
     if (rc == 0)
-        rc = read_keys(b, why);
+        rc = seat_key_read(&b->key, b->settings.key_file, why);
     if (rc == 0)
         rc = give_up(b, why);
     if (rc == 0)
@@ -181,8 +167,14 @@ int broker_read(struct broker *b, const char *config, struct buf *why)
     if (rc == 0)
         rc = load_transcripts(b, why);
     if (rc == 0) {
-        b->signer = signer_new(b->loop, b->journal, &b->log_key, b->settings.dir);
-        rc = signer_read(b->signer, b->log, why);
+        b->signer = signer_new(&(struct signer_of){.loop = b->loop,
+                                                   .journal = b->journal,
+                                                   .log = b->log,
+                                                   .dir = b->settings.dir,
+                                                   .key = registry_log_key(b->registry),
+                                                   .lost = broker_lost,
+                                                   .arg = b});
+        rc = signer_read(b->signer, why);
     }
     return rc;
 }

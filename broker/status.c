@@ -188,6 +188,7 @@ static void fill_care(struct broker *b, Core__Status *status)
     if (passed.ended)
         status->scrubbed = clock_machine() - (int64_t)((uv_hrtime() - passed.ended) / 1000);
     status->checkpoint = signer_size(b->signer);
+    status->checkpoint_waits = signer_waits(b->signer);
     status->checkpoint_time = checkpoint_time(b->settings.dir);
 }
 

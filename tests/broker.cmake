@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(broker broker_core PkgConfig::SODIUM)
-add_dependencies(test_broker chancery-broker chancery-log)
+add_dependencies(test_broker chancery-broker chancery-log chancery-signer)
 chancery_test(zap broker_core)
 target_link_options(test_zap PRIVATE -Wl,--wrap=zmq_setsockopt)
 chancery_test(mandate broker_core)
@@ -12,4 +12,5 @@ chancery_test(fence broker_log)
 chancery_test(scrub broker_log PkgConfig::LMDB)
 chancery_test(parts broker_log)
 chancery_test(checkpoint broker_log)
+chancery_test(signing broker_signing)
 chancery_test(export broker_proof)

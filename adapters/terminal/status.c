@@ -129,16 +129,28 @@ static void show_disk(const Core__Status *st)
     buf_free(&when);
 }
 
+/* How far the checkpoint lags; nothing where it follows. */
+static void text_lag(char out[128], const Core__Status *st)
+{
+    out[0] = '\0';
+    if (st->checkpoint_waits[0])
+        snprintf(out, 128, "; %llu have none: %s", (unsigned long long)(st->head - st->checkpoint),
+                 st->checkpoint_waits);
+}
+
 static void show_care(const Core__Status *st)
 {
+    char behind[128];
     char *scrubbed = time_of(st->scrubbed, true), *signed_at = time_of(st->checkpoint_time, true);
 
+    text_lag(behind, st);
     if (st->scrubbed)
         show_line("scrubbed", "%s, %llu records, all sound", scrubbed,
                   (unsigned long long)st->scrubbed_records);
     else
         show_line("scrubbed", "not yet since the broker began");
-    show_line("checkpoint", "of %llu records, %s", (unsigned long long)st->checkpoint, signed_at);
+    show_line("checkpoint", "of %llu records, %s%s", (unsigned long long)st->checkpoint, signed_at,
+              behind);
     mem_free(scrubbed);
     mem_free(signed_at);
 }

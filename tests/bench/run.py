@@ -95,6 +95,7 @@ class Broker:
                                     "scrub-rate = 0\n")
         with open(self.instance.conf, "w") as f:
             f.write(conf)
+        self.signer = spawn(tool("chancery-signer"), "--config", self.dir, stderr=subprocess.DEVNULL)
         self.start("chancery-broker")
         self.instance.check("event", "publish", "-", "--stream", "registry", "--type", "core.AccessRule",
                             "--seat", "administrator", stdin=RULE)
