@@ -425,8 +425,9 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "an event that this seat may read and the proof that the log has it, as files",
-        .more = "Writes POSITION.event and POSITION.tlog-proof into the working directory, once the "
-                "broker's proof was checked with the instance's log.vkey; event verify takes both.",
+        .more =
+            "Writes POSITION.event and POSITION.tlog-proof into the working directory, once the "
+            "broker's proof was checked with the instance's log.vkey; event verify takes both.",
         .options = SESSION,
         .run = event_prove_run,
     },
@@ -556,9 +557,10 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "exchange a receipt for the proof that the log has the event, as files",
-        .more = "Writes POSITION.event and POSITION.tlog-proof into the working directory, once the "
-                "broker's proof was checked with the instance's log.vkey; event verify takes both. "
-                "Needs no right to read the stream: the event comes from the receipt.",
+        .more =
+            "Writes POSITION.event and POSITION.tlog-proof into the working directory, once the "
+            "broker's proof was checked with the instance's log.vkey; event verify takes both. "
+            "Needs no right to read the stream: the event comes from the receipt.",
         .options = SESSION,
         .run = receipt_prove_run,
     },
