@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "adapters/terminal/vouch.h"
 
-#include "chancery/core/v1/frames.pb-c.h"
+#include "adapters/terminal/prove.h"
 #include "lib/err.h"
-#include "lib/file.h"
-#include "lib/proof.h"
-
-static const int64_t answer_for = INT64_C(10) * 1000000, checkpoint_in = INT64_C(100) * 1000;
-enum { CHECKPOINTS = 100 }; /* waited for */
 
 struct place { /* of an event of the stream, as the log's tree has it */
     uint64_t position;
@@ -20,8 +15,7 @@ struct vouch {
     struct roll *roll;
     struct place *places; /* ascending */
     size_t n;
-    char log[ORIGIN_SIZE];
-    uint8_t log_key[KEY_SIZE];
+    struct log_id log;
     int err; /* of the first event that is not as it should be */
     struct buf why;
 };
@@ -71,25 +65,6 @@ static bool take(void *arg, const struct seen *seen)
     return v->err == 0;
 }
 
-static int read_key(struct vouch *v)
-{
-    char *file = mem_printf("%s/log.vkey", v->s->settings.dir);
-    struct buf text = {0};
-    int err = file_read(file, &text);
-
-    if (err == 0)
-        err = note_vkey_parse(slice_of(text.data, strcspn(buf_cstr(&text), "\n")), v->log,
-                              v->log_key);
-    int rc = err ? session_fail(v->s,
-                                "%s: %s: without the log's key nothing that the broker says "
-                                "can be verified",
-                                file, err_text(err))
-                 : DONE;
-    mem_free(file);
-    buf_free(&text);
-    return rc;
-}
-
 static int read_registry(struct vouch *v)
 {
     struct look look = {.streams = {"registry"}, .from = 1, .each = take, .arg = v};
@@ -113,7 +88,7 @@ int vouch_open(struct vouch **out, struct session *s)
 
     v->s = s;
     v->roll = roll_new();
-    int rc = read_key(v);
+    int rc = given_log_id(&s->settings, &v->log);
     if (rc == DONE)
         rc = read_registry(v);
     if (rc == DONE)
@@ -124,60 +99,6 @@ int vouch_open(struct vouch **out, struct session *s)
 }
 
 /* ---- proving ---- */
-
-struct proving {
-    struct vouch *v;
-    const struct place *place;
-    bool done;
-    int err;
-};
-
-static int check(const struct proving *p, const Core__Proof *told)
-{
-    struct proof proof = {.index = p->place->position - 1,
-                          .n = (int)told->n_path,
-                          .note = slice_of(told->checkpoint.data, told->checkpoint.len)};
-    struct checkpoint checkpoint;
-
-    if (told->n_path > TREE_LEVELS)
-        return ERR_PROOF;
-    for (size_t i = 0; i < told->n_path; i++) {
-        if (told->path[i].len != HASH_SIZE)
-            return ERR_PROOF;
-        memcpy(proof.path[i].bytes, told->path[i].data, HASH_SIZE);
-    }
-    return proof_check(&proof, p->place->entry, p->v->log, p->v->log_key, &checkpoint);
-}
-
-static void on_proof(void *arg, int err, const char *text, const void *bytes, size_t size)
-{
-    struct proving *p = arg;
-    Core__Proof *told = err ? NULL : core__proof__unpack(NULL, size, bytes);
-
-    (void)text;
-    p->done = true;
-    p->err = told ? check(p, told) : err ? err : ERR_MALFORMED;
-    if (told)
-        core__proof__free_unpacked(told, NULL);
-}
-
-/* Until a checkpoint covers it. */
-static int ask(struct proving *p)
-{
-    const bool never = false;
-    int rc = DONE;
-
-    for (int i = 0; rc == DONE && i < CHECKPOINTS; i++) {
-        p->done = false;
-        p->err = chancery_proof(p->v->s->client, p->place->position, on_proof, p);
-        rc = p->err ? DONE : session_wait(p->v->s, &p->done, answer_for);
-        if (rc != DONE || p->err != ERR_BUSY)
-            break;
-        if (session_wait(p->v->s, &never, checkpoint_in) == UNREACHABLE)
-            rc = UNREACHABLE;
-    }
-    return rc;
-}
 
 static struct place *place_at(const struct vouch *v, uint64_t position)
 {
@@ -190,19 +111,18 @@ static struct place *place_at(const struct vouch *v, uint64_t position)
 int vouch_prove(struct vouch *v, uint64_t position)
 {
     struct place *place = place_at(v, position);
-    struct proving p = {.v = v, .place = place, .err = ERR_NOT_FOUND};
-    int rc = DONE;
+    struct proof proof;
+    int err = ERR_NOT_FOUND, rc = DONE;
 
     if (place && place->proved)
         return DONE;
     if (place)
-        rc = ask(&p);
-    if (rc == FAILED || (rc == DONE && p.err))
+        rc = prove_entry(v->s, &v->log, position, place->entry, &proof, &err);
+    if (rc == DONE && err)
         return session_fail(v->s,
                             "%s: the broker does not show that the log has the registry event at "
                             "position %llu: %s. Nothing is sealed on its word",
-                            err_code(p.err ? p.err : ERR_TIMEOUT), (unsigned long long)position,
-                            err_text(p.err ? p.err : ERR_TIMEOUT));
+                            err_code(err), (unsigned long long)position, err_text(err));
     if (rc == DONE)
         place->proved = true;
     return rc;
