@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from instance import BUILD, SOURCE, Skip, free_port, run, scratch, snapshot
+from instance import BUILD, SOURCE, Skip, free_port, run, scratch, snapshot, wait_for
 from notify import Manager
 from sandboxed import landlock
 
