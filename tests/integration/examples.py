@@ -353,7 +353,7 @@ def the_exported_proof_is_what_other_tools_accept():
     for position in (1, 7, head - 1, head):
         text = i.check("log", "proof", i.dir, str(position), dir=False)
         entry = base64.b64decode(re.search("^extra (.*)$", text, re.M)[1])
-        for name, data in (("proof", text.encode()), ("entry", entry), ("bad", entry[:-1] + b"\0")):
+        for name, data in (("proof", text.encode()), ("entry", entry), ("bad", entry[:-1] + bytes([entry[-1] ^ 1]))):
             with open(os.path.join(work, name), "wb") as f:
                 f.write(data)
         for leaf, status in (("entry", 0), ("bad", 1)):
