@@ -513,7 +513,7 @@ void broker_free(struct broker *b)
     registry_free(b->registry);
     signer_free(b->signer);
     seat_key_clear(&b->key);
-    explicit_bzero(&b->log_key, sizeof b->log_key);
+    log_key_clear(&b->log_key);
     broker_settings_clear(&b->own);
     settings_clear(&b->settings);
     mem_free(b);

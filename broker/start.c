@@ -71,11 +71,23 @@ static int check_founding(struct broker *b, struct buf *why)
     return 0;
 }
 
+/* It signs each acknowledgement, on the loop. */
+static int read_seat(struct broker *b, struct buf *why)
+{
+    int rc = seat_key_read(&b->key, b->settings.key_file, why);
+
+    if (rc || !b->key.token_uri[0])
+        return rc;
+    buf_printf(why, "%s: the broker's own key does not lie on a token; put its file back",
+               b->settings.key_file);
+    return ERR_CONFIG;
+}
+
 static int read_keys(struct broker *b, struct buf *why)
 {
     char *file = mem_printf("%s/keys/log.key", b->settings.dir);
 
-    int rc = seat_key_read(&b->key, b->settings.key_file, why);
+    int rc = read_seat(b, why);
     if (rc == 0)
         rc = log_key_read(&b->log_key, file, why);
     mem_free(file);

@@ -27,7 +27,8 @@ struct chancery;
 struct chancery_options {
     const char *endpoint;   /* "ipc:///path" or "tcp://host:port" */
     const char *server_key; /* CURVE public key of the broker, 64 hexadecimal digits: pinned */
-    const char *key_file;   /* the seat's keys; refused unless mode 0600 */
+    const char *key_file; /* the seat's keys; refused unless mode 0600.  The key that signs may lie
+                             on a token: each signature takes the loop as long as the token */
     const char *log; /* name of the log meant; NULL = whichever it is (envelopes carry the one that
                         the broker named) */
     const char *keep_dir; /* directory for unconfirmed events and receipts, made when missing, of

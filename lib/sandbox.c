@@ -23,8 +23,7 @@ enum part { /* of an instance */
             LOG = 1,
             PARTS = 2,
             RUN = 4,
-            KEY = 8,
-            KEEP = 16,
+            KEEP = 8,
 };
 
 static const struct profile {
@@ -33,10 +32,10 @@ static const struct profile {
     bool anywhere; /* speaks to machines that it finds by name */
 } profiles[] = {
     [SANDBOX_BROKER] = {"broker", LOG | PARTS | RUN, false},
-    [SANDBOX_WORKER] = {"worker", KEY | RUN, false},
-    [SANDBOX_SENDER] = {"sender", KEY | KEEP, true},
-    [SANDBOX_METRICS] = {"metrics", KEY, false},
-    [SANDBOX_LISTS] = {"lists", KEY | KEEP | RUN, false},
+    [SANDBOX_WORKER] = {"worker", RUN, false},
+    [SANDBOX_SENDER] = {"sender", KEEP, true},
+    [SANDBOX_METRICS] = {"metrics", 0, false},
+    [SANDBOX_LISTS] = {"lists", KEEP | RUN, false},
 };
 
 /* ---- places ---- */
@@ -92,8 +91,6 @@ static void place_parts(struct places *p, unsigned parts, const struct settings 
         place_made(p, mem_printf("%s/parts", s->dir), s->dir);
     if (parts & RUN)
         place(p, s->run_dir, PLACE_WRITE);
-    if (parts & KEY)
-        place(p, s->key_file, PLACE_READ);
     if (parts & KEEP)
         place_made(p, mem_str(s->keep_dir), s->keep);
 }
@@ -221,6 +218,7 @@ static void find_places(struct places *p, const struct sandbox *s, bool names)
     place_parts(p, profiles[s->profile].parts, s->settings);
     if (s->listen)
         place_listen(p, s->listen);
+    place(p, s->settings->token_state, PLACE_READ);
     if (names)
         place_names(p);
     if (names || s->program)
