@@ -605,7 +605,6 @@ int client_open_key(struct chancery **out, struct uv_loop_s *loop,
     struct buf text = {0};
 
     c->key = *key;
-    explicit_bzero(key, sizeof *key);
     c->loop = loop;
     c->out_end = &c->out;
     int rc = check_options(c, options, &text);
@@ -628,10 +627,12 @@ int client_open_key(struct chancery **out, struct uv_loop_s *loop,
     buf_free(&text);
     if (rc) {
         publishing_close(c);
+        explicit_bzero(&c->key, sizeof c->key);
         client_free(c);
         *out = NULL;
         return rc;
     }
+    explicit_bzero(key, sizeof *key);
     start_handles(c);
     *out = c;
     return 0;
@@ -650,6 +651,7 @@ int chancery_open(struct chancery **out, struct uv_loop_s *loop,
         snprintf(why, 256, "%s", buf_cstr(&text));
     if (rc)
         *out = NULL;
+    seat_key_clear(&key);
     buf_free(&text);
     return rc;
 }

@@ -9,6 +9,6 @@
 #include "lib/chancery.h"
 #include "lib/sign.h"
 
-/* As chancery_open; `key` is taken over in any case, and key_file of the options is not read. */
+/* As chancery_open, without reading key_file; once it returns 0 the key is the client's. */
 int client_open_key(struct chancery **out, struct uv_loop_s *loop,
                     const struct chancery_options *options, struct seat_key *key, char why[256]);

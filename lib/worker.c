@@ -97,7 +97,7 @@ static void refused(struct runner *r, int err, const char *code, const char *tex
             r->worker->name, cause, code);
     else
         log_error("worker.refused",
-                  "the broker refuses answers worker=%s cause=%llu code=%s text=%s",
+                  "answers are refused worker=%s cause=%llu code=%s text=%s",
                   r->worker->name, cause, code, text);
     runner_end(r, WORKER_AGAIN);
 }

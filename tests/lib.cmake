@@ -13,6 +13,8 @@ find_library(SOFTHSM softhsm2 PATH_SUFFIXES softhsm)
 if(SOFTHSM)
   chancery_test(token lib_base PkgConfig::SODIUM PkgConfig::P11)
   target_compile_definitions(test_token PRIVATE SOFTHSM="${SOFTHSM}")
+  set_tests_properties(unit.token PROPERTIES ENVIRONMENT
+    "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CURRENT_SOURCE_DIR}/support/softhsm.supp")
 endif()
 
 chancery_test(notify lib_notify)

@@ -125,7 +125,7 @@ static void on_published(void *arg, int err, const char *code, const char *text,
         return;
     if (err != 0) {
         /* another instance answered, or a rule changed: begin again from the log */
-        log_error("sanctions.refused", "the broker refuses answers cause=%llu code=%s text=%s",
+        log_error("sanctions.refused", "answers are refused cause=%llu code=%s text=%s",
                   (unsigned long long)a->position, code, text);
         adapter_end(a, EXIT_FAILURE);
         return;

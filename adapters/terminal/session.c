@@ -9,6 +9,7 @@
 #include "adapters/terminal/known.h"
 #include "adapters/terminal/programs.h"
 #include "adapters/terminal/text.h"
+#include "lib/client_open.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/scan.h"
@@ -139,12 +140,11 @@ static void on_no_session(void *arg, const struct chancery_session *session)
 }
 
 /* Another command of the seat may be publishing: it is waited for. */
-static int client_open(struct session *s, const char *keep_dir)
+static int client_open(struct session *s, struct seat_key *key, const char *keep_dir)
 {
     char why[256] = "";
     struct chancery_options options = {.endpoint = s->settings.endpoint,
                                        .server_key = s->settings.server_key,
-                                       .key_file = s->settings.key_file,
                                        .log = s->settings.log,
                                        .keep_dir = keep_dir,
                                        .software = "chancery " CHANCERY_VERSION,
@@ -152,7 +152,7 @@ static int client_open(struct session *s, const char *keep_dir)
     int64_t until = now() + publish_for;
     int rc;
 
-    while ((rc = chancery_open(&s->client, &s->loop, &options, why)) == ERR_OWNED &&
+    while ((rc = client_open_key(&s->client, &s->loop, &options, key, why)) == ERR_OWNED &&
            now() < until) {
         progress_step(&s->progress, "waiting for another command of this seat", 0, 0);
         uv_sleep(TICK_MS);
@@ -167,6 +167,21 @@ static int client_open(struct session *s, const char *keep_dir)
         complain("%s", why);
     s->client = NULL;
     return FAILED;
+}
+
+/* With the key of the settings' file. */
+static int key_open(struct session *s, const char *keep_dir)
+{
+    struct seat_key key = {0};
+    struct buf why = {0};
+    int err = seat_key_open(&key, s->settings.key_file, &why);
+
+    if (err)
+        complain("%s: %s", err_code(err), buf_cstr(&why));
+    int rc = err ? FAILED : client_open(s, &key, keep_dir);
+    seat_key_clear(&key);
+    buf_free(&why);
+    return rc;
 }
 
 struct opening {          /* how a session is opened */
@@ -193,7 +208,7 @@ static int open_session(struct session *s, const struct call *c, const struct op
     s->timer.data = s;
     s->arena = arena_new(ARENA);
     progress_begin(&s->progress, "connecting");
-    rc = client_open(s, how->publishes ? s->settings.keep_dir : NULL);
+    rc = key_open(s, how->publishes ? s->settings.keep_dir : NULL);
     if (rc != DONE) {
         session_close(s);
         return rc;
