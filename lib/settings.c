@@ -347,7 +347,8 @@ static int check_settings(const char *file, const char *section, const struct co
     c->size = size;
     int rc = settings_read(&s, file, section, keys, c->own, check_family, &why);
     if (rc == 0) {
-        printf("[log] name = %s\n[connection] endpoint = %s\n", s.log, s.endpoint);
+        printf("[log] name = %s\n[connection] endpoint = %s\n[token] state = %s\n", s.log,
+               s.endpoint, s.token_state ? s.token_state : "");
         if (s.seat)
             printf("[%s] seat = %s\n", section, s.seat);
         if (keys)

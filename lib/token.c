@@ -279,9 +279,7 @@ static int check_kind(struct opening *o)
     return 0;
 }
 
-/* PKCS #11 3.0 has the 32 bytes of RFC 8032; before it, and in softhsm2, they are a DER OCTET
- * STRING. */
-static bool take_point(uint8_t out[TOKEN_KEY_SIZE], struct slice point)
+bool token_point(uint8_t out[TOKEN_KEY_SIZE], struct slice point)
 {
     static const uint8_t octets[] = {0x04, TOKEN_KEY_SIZE};
 
@@ -318,7 +316,7 @@ static int read_public(struct opening *o)
         return refuse_rv(o, ERR_TOKEN_KEY,
                          "the token does not have the public half of the key, under the same id",
                          rv);
-    if (!take_point(o->token->public_key, slice_of(point, a.ulValueLen)))
+    if (!token_point(o->token->public_key, slice_of(point, a.ulValueLen)))
         return refuse(o, ERR_TOKEN_KEY, "the key is of another curve than Ed25519");
     return 0;
 }

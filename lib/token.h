@@ -32,5 +32,8 @@ int token_make(struct token **out, const char *uri, struct buf *why);
 void token_close(struct token *t); /* NULL is fine */
 
 const uint8_t *token_public(const struct token *t); /* TOKEN_KEY_SIZE bytes */
+/* CKA_EC_POINT: in PKCS #11 3.0 the 32 bytes of RFC 8032; before it, and in softhsm2, a DER OCTET
+ * STRING of them.  False when it is neither. */
+bool token_point(uint8_t out[TOKEN_KEY_SIZE], struct slice point);
 /* 0 or ERR_TOKEN: the token is gone, say. */
 int token_sign(struct token *t, struct slice message, uint8_t signature[TOKEN_SIGNATURE_SIZE]);

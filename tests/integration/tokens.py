@@ -90,12 +90,15 @@ def configure(i, state):
         f.write(f"\n[token]\nstate = {state}\n")
 
 
-def state_is(i, old, new):
+def change(i, old, new):
+    """A line of the settings, while nothing runs."""
+    i.down()
     with open(i.conf) as f:
         text = f.read()
-    assert f"\nstate = {old}\n" in text, text
+    assert f"\n{old}\n" in text, text
     with open(i.conf, "w") as f:
-        f.write(text.replace(f"\nstate = {old}\n", f"\nstate = {new}\n"))
+        f.write(text.replace(f"\n{old}\n", f"\n{new}\n"))
+    i.up()
 
 
 def text_of(folder):
@@ -195,16 +198,16 @@ def who_cannot_reach_the_key_hears_why():
     assert "1234" not in desk.publish().stderr
 
 
-def a_worker_in_its_sandbox_signs_on_a_token():
+def processes_in_their_sandboxes_sign_on_a_token():
     t, i = tokens(), service()
     real = snapshot("2023-03-27", scratch())
-    for seat in ("embargo", "metrics"):
+    change(i, "processes = broker embargo sanctions", "processes = broker embargo")
+    for seat in ("embargo", "sanctions"):
         i.check("seat", "rotate", "--token", t.uri(seat), "--yes", "--seat", seat)
-    i.down()
-    i.up()
+    change(i, "processes = broker embargo", "processes = broker embargo sanctions")
     i.check("list", "import", "--list", "un", real)
     wait_for("the worker answers", lambda: i.json("event", "ls", "--stream", "embargo.out"))
-    for seat in ("embargo", "metrics"):
+    for seat in ("embargo", "sanctions"):
         with open(os.path.join(i.dir, "keys", f"{seat}.key")) as f:
             assert "sign-seed" not in f.read()
 
@@ -214,18 +217,14 @@ def what_the_settings_do_not_name_is_not_read():
     if not landlock():
         raise Skip("the kernel has no Landlock")
     t, i = tokens(), service()
-    i.down()
-    state_is(i, t.state, t.state + ".none")
-    i.up()
+    change(i, f"state = {t.state}", f"state = {t.state}.none")
     answers = len(i.json("event", "ls", "--stream", "embargo.out"))
     importing = spawn(i.program, "list", "import", "--list", "un", snapshot("2024-09-21", scratch()), "--dir", i.dir,
                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for("the worker says so", lambda: "client.unsigned" in i.logs())
     wait_for("and who signs the checkpoint", lambda: "signer.delayed" in i.logs())
     assert "code=token.failed" in i.logs() and len(i.json("event", "ls", "--stream", "embargo.out")) == answers
-    i.down()
-    state_is(i, t.state + ".none", t.state)
-    i.up()
+    change(i, f"state = {t.state}.none", f"state = {t.state}")
     wait_for("the worker answers", lambda: len(i.json("event", "ls", "--stream", "embargo.out")) > answers)
     importing.wait(60)
     i.down()
@@ -235,4 +234,4 @@ def what_the_settings_do_not_name_is_not_read():
 if __name__ == "__main__":
     run([a_seat_on_a_token_publishes_and_its_event_verifies, a_log_on_a_token_is_whole_and_goes_on,
          a_seat_rotates_onto_a_token_and_to_the_next_one, who_cannot_reach_the_key_hears_why,
-         a_worker_in_its_sandbox_signs_on_a_token, what_the_settings_do_not_name_is_not_read])
+         processes_in_their_sandboxes_sign_on_a_token, what_the_settings_do_not_name_is_not_read])

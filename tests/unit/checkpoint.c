@@ -136,6 +136,10 @@ static void a_malformed_log_key_is_refused_by_line(void **unused)
         {"name = Log Example\n", ":1:"},
         {"name = log.example\nname = log.example\n", ":2:"},
         {"# text\nnonsense\n", ":2:"},
+        {"name = log.example\ntoken = \n", ":2:"},
+        {"name = log.example\nseed = "
+         "0000000000000000000000000000000000000000000000000000000000000001\ntoken = pkcs11:a\n",
+         ":3:"},
     };
     struct place *p = place_new();
     struct log_key read;

@@ -331,6 +331,15 @@ static void a_key_file_that_is_damaged_is_refused_with_its_line(void **unused)
         {"seat = a\nnonsense\n", ":2: "},
         {"curve-public = 12\n", ":1: "},
         {"# remark\n\nspare = 1\n", ":3: "},
+        {"sign-token = pkcs11:a\nsign-token = pkcs11:b\n", ":2: "},
+        {"seat = a\noffice = A/b\n"
+         "curve-public = 0000000000000000000000000000000000000000000000000000000000000000\n"
+         "curve-secret = 0000000000000000000000000000000000000000000000000000000000000001\n"
+         "sign-public = 0000000000000000000000000000000000000000000000000000000000000000\n",
+         "no line \"sign-seed = ...\""},
+        {"sign-seed = 0000000000000000000000000000000000000000000000000000000000000001\n"
+         "sign-token = pkcs11:token=qma\n",
+         "in the file or on a token"},
         {"seat = a\noffice = A/b\n"
          "curve-public = 0000000000000000000000000000000000000000000000000000000000000000\n"
          "curve-secret = 0000000000000000000000000000000000000000000000000000000000000001\n"

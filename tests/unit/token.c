@@ -337,6 +337,25 @@ static void a_token_that_goes_away_does_not_sign(void **unused)
     token_close(t);
 }
 
+static void a_point_is_taken_bare_and_as_an_octet_string(void **unused)
+{
+    uint8_t bytes[2 + TOKEN_KEY_SIZE + 1] = {0x04, TOKEN_KEY_SIZE, 0x04, TOKEN_KEY_SIZE, 5},
+                                       out[TOKEN_KEY_SIZE];
+    const struct slice key = slice_of(bytes + 2, TOKEN_KEY_SIZE);
+
+    (void)unused;
+    assert_true(token_point(out, key));
+    assert_memory_equal(out, key.data, TOKEN_KEY_SIZE);
+    memset(out, 0, sizeof out);
+    assert_true(token_point(out, slice_of(bytes, 2 + TOKEN_KEY_SIZE)));
+    assert_memory_equal(out, key.data, TOKEN_KEY_SIZE);
+    assert_false(token_point(out, slice_of(bytes, 2 + TOKEN_KEY_SIZE + 1)));
+    assert_false(token_point(out, slice_of(bytes, TOKEN_KEY_SIZE - 1)));
+    assert_false(token_point(out, slice_of(NULL, 0)));
+    bytes[0] = 0x03; /* a BIT STRING */
+    assert_false(token_point(out, slice_of(bytes, 2 + TOKEN_KEY_SIZE)));
+}
+
 /* ---- key files ---- */
 
 static void move_to(struct seat_key *key, const char *path)
@@ -414,6 +433,7 @@ int main(void)
         cmocka_unit_test(a_key_of_another_kind_is_refused),
         cmocka_unit_test(a_key_that_several_have_is_refused),
         cmocka_unit_test(a_token_that_goes_away_does_not_sign),
+        cmocka_unit_test(a_point_is_taken_bare_and_as_an_octet_string),
         cmocka_unit_test(a_file_names_its_token_and_holds_no_seed),
         cmocka_unit_test(a_file_of_another_key_than_the_tokens_is_refused),
     };
