@@ -11,6 +11,8 @@
  * a process enters its sandbox; a module may read its files at each signature (softhsm2 does),
  * which [token] state of the settings names.
  *
+ * A token that the process is logged in to already, by another `struct token`, asks for no PIN.
+ *
  * A `struct token` is one session with the token: one thread at a time uses it; two of them, of the
  * same token too, are independent.  Everything blocks as long as the token takes.  Signatures are
  * those of PKCS #11 3.0, section 2.3.14 (CKM_EDDSA without parameters: Ed25519 of RFC 8032).

@@ -179,6 +179,8 @@ static void a_key_never_leaves_the_token(void **unused)
     uint8_t value[64];
     CK_ATTRIBUTE like[] = {{CKA_CLASS, &class, sizeof class}, {CKA_LABEL, label, 5}};
     CK_ATTRIBUTE secret = {CKA_VALUE, value, sizeof value};
+    CK_BBOOL sensitive = CK_FALSE, extractable = CK_TRUE;
+    CK_ATTRIBUTE kept[] = {{CKA_SENSITIVE, &sensitive, 1}, {CKA_EXTRACTABLE, &extractable, 1}};
 
     assert_int_equal(m->C_GetSlotList(CK_TRUE, slots, &n), CKR_OK);
     for (CK_ULONG i = 0; i < n && !found; i++) {
@@ -189,6 +191,8 @@ static void a_key_never_leaves_the_token(void **unused)
     }
     assert_int_equal(found, 1);
     assert_int_equal(m->C_GetAttributeValue(s, key, &secret, 1), CKR_ATTRIBUTE_SENSITIVE);
+    assert_int_equal(m->C_GetAttributeValue(s, key, kept, 2), CKR_OK);
+    assert_true(sensitive && !extractable);
     token_close(t);
     p11_kit_module_release(m);
 }
