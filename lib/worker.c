@@ -96,8 +96,7 @@ static void refused(struct runner *r, int err, const char *code, const char *tex
             "this one ends, and may start again from the log",
             r->worker->name, cause, code);
     else
-        log_error("worker.refused",
-                  "answers are refused worker=%s cause=%llu code=%s text=%s",
+        log_error("worker.refused", "answers are refused worker=%s cause=%llu code=%s text=%s",
                   r->worker->name, cause, code, text);
     runner_end(r, WORKER_AGAIN);
 }
