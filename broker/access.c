@@ -204,6 +204,13 @@ bool access_recall(const struct registry *r, const struct seat *seat,
            access_handling(r, seat, envelope->handling, envelope->office);
 }
 
+/* A rule for any seat makes nobody a worker. */
+static void weigh_named(void *arg, const Core__AccessRule *rule)
+{
+    if (rule->subject_kind != CORE__SUBJECT_KIND__SUBJECT_KIND_ANY)
+        weigh_any(arg, rule);
+}
+
 bool access_serves(const struct registry *r, const struct seat *seat, const char *stream)
 {
     struct question q = {.seat = seat, .verb = CORE__VERB__VERB_PUBLISH};
@@ -214,7 +221,7 @@ bool access_serves(const struct registry *r, const struct seat *seat, const char
         return false;
     snprintf(out, sizeof out, "%.*s.out", (int)(end - stream), stream);
     q.stream = out;
-    registry_each_rule(r, weigh_any, &q);
+    registry_each_rule(r, weigh_named, &q);
     return q.allowed;
 }
 

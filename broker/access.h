@@ -39,7 +39,7 @@ bool access_handling(const struct registry *r, const struct seat *seat,
 bool access_recall(const struct registry *r, const struct seat *seat,
                    const Core__Envelope *envelope);
 /* Whether the label keeps nothing from the seat because it is the domain's worker: a process that
- * publishes in DOMAIN.out gets every head of DOMAIN.in. */
+ * publishes in DOMAIN.out, by a rule that is not for any seat, gets every head of DOMAIN.in. */
 bool access_serves(const struct registry *r, const struct seat *seat, const char *stream);
 /* May the seat read the event? */
 bool access_read(const struct registry *r, const struct seat *seat, const Core__Envelope *envelope);

@@ -106,17 +106,20 @@ static bool goes_along(const struct check *c)
 static int check_access(const struct check *c)
 {
     const Core__Envelope *env = envelope_of(c);
+    char name[MANDATE_NAME];
 
+    if (c->a->by->through && !mandate_holds(c->a->by, c->a->at.now))
+        return refuse(c->why, ERR_DELEGATION, "", "the session ended before its turn came");
     if (c->a->seat->standing == CORE__STANDING__STANDING_LEFT)
         return admit_check_left(c);
     if (c->a->own || goes_along(c) ||
         (strcmp(env->stream, "audit") != 0 &&
-         access_allows(c->a->registry, c->a->seat, CORE__VERB__VERB_PUBLISH, env->stream,
-                       env->type)))
+         mandate_allows(c->a->registry, c->a->by, CORE__VERB__VERB_PUBLISH, env->stream,
+                        env->type)))
         return 0;
     return refuse(c->why, ERR_DENIED, "stream",
-                  "no access rule lets %s publish %s in %s; ask an administrator", c->a->seat->name,
-                  env->type, env->stream);
+                  "no access rule lets %s publish %s in %s; ask an administrator",
+                  mandate_name(c->a->by, name), env->type, env->stream);
 }
 
 static const struct office *office_of(const struct check *c, const char *name)
@@ -344,8 +347,9 @@ static check_step *const allowed_steps[] = {
 };
 
 static check_step *const steps[] = {
-    check_key,   check_signature,   check_halted,      check_id,  check_order,
-    check_cause, admit_check_named, admit_check_parts, check_due, NULL,
+    check_key,   check_signature,   check_halted,           check_id,          check_order,
+    check_cause, admit_check_named, admit_check_transcript, admit_check_parts, check_due,
+    NULL,
 };
 
 static int run(const struct check *c, check_step *const list[])
@@ -405,6 +409,22 @@ static int check_clock(const struct check *c, int64_t stated)
     return 0;
 }
 
+/* As far ahead as a delegation may be issued, so that all which could hold now can be taken back.
+ */
+static int check_withdrawal_act(const struct check *c)
+{
+    struct slice payload = event_of(c)->event.payload;
+    Core__SeatDelegationsWithdrawn *act =
+        core__seat_delegations_withdrawn__unpack(NULL, payload.size, payload.data);
+    int rc =
+        act->before > c->a->at.now + DELEGATION_AHEAD
+            ? refuse(c->why, ERR_REGISTRY, "before", "at most 5 minutes after the broker's time")
+            : 0;
+
+    core__seat_delegations_withdrawn__free_unpacked(act, NULL);
+    return rc;
+}
+
 static int check_clock_act(const struct check *c)
 {
     struct slice payload = event_of(c)->event.payload;
@@ -452,6 +472,8 @@ static int check_act(const struct check *c)
 
     if (strcmp(type, core__clock_accepted__descriptor.name) == 0)
         return check_clock_act(c);
+    if (strcmp(type, core__seat_delegations_withdrawn__descriptor.name) == 0)
+        return check_withdrawal_act(c);
     return strcmp(type, core__part_purged__descriptor.name) == 0 ? check_purge_act(c) : 0;
 }
 

@@ -12,6 +12,7 @@
 #include "broker/overlay.h"
 #include "broker/parts.h"
 #include "broker/peer.h"
+#include "broker/transcripts.h"
 #include "lib/envelope.h"
 
 struct admit_event {
@@ -37,9 +38,11 @@ struct admit {
     struct journal *journal;
     struct overlay *overlay;
     struct parts *parts;
+    const struct transcripts *transcripts;
     const char *log;
-    const struct seat *seat; /* who publishes: the session's */
-    bool own;                /* the broker itself: it may write `audit` */
+    const struct seat *seat;  /* who publishes: the session's */
+    const struct mandate *by; /* and on what it stands */
+    bool own;                 /* the broker itself: it may write `audit` */
     bool exercise;
     struct standing at;
 };

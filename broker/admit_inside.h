@@ -2,7 +2,8 @@
 /* admit_inside.h - what the checks of one event share
  *
  * admit.c has those that ask the registry, the broker's state and the log's order; admit_named.c
- * those that look at recorded events which the event names.
+ * those that look at recorded events which the event names, admit_transcript.c an office's word
+ * about what was entered in its name.
  */
 #pragma once
 
@@ -41,3 +42,9 @@ int admit_check_left(const struct check *c);
 /* What it refers to, answers or changes. */
 int admit_check_named(const struct check *c);
 int admit_check_parts(const struct check *c);
+/* Whether it may confirm or disown the transcribed event that it names; 0 for other types. */
+int admit_check_transcript(const struct check *c);
+
+/* The recorded event at a position: 0, or that it is not there or cannot be read. */
+typedef void see_event(void *arg, const struct event *e);
+int admit_look_at(const struct check *c, uint64_t position, see_event *see, void *arg);

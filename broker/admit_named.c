@@ -10,8 +10,6 @@ enum { NAMINGS_MOST = 64 }; /* events looked at for a part; past them it is put 
 
 /* ---- a recorded event ---- */
 
-typedef void see_event(void *arg, const struct event *e);
-
 struct looking {
     see_event *see;
     void *arg;
@@ -32,8 +30,7 @@ static int open_recorded(void *arg, const struct journal_record *rec)
     return 0;
 }
 
-/* 0, or that it is not there or cannot be read. */
-static int look_at(const struct check *c, uint64_t position, see_event *see, void *arg)
+int admit_look_at(const struct check *c, uint64_t position, see_event *see, void *arg)
 {
     struct looking l = {see, arg, 0};
     int rc = journal_get(c->a->journal, position, open_recorded, &l);
@@ -43,10 +40,8 @@ static int look_at(const struct check *c, uint64_t position, see_event *see, voi
 
 static bool may_read(const struct check *c, const Core__Envelope *recorded)
 {
-    const struct seat *seat = c->a->seat;
-
-    return c->a->own || strcmp(recorded->seat, seat->name) == 0 ||
-           access_read(c->a->registry, seat, recorded);
+    return c->a->own || strcmp(recorded->seat, c->a->seat->name) == 0 ||
+           mandate_read(c->a->registry, c->a->by, recorded);
 }
 
 /* ---- recalls ---- */
@@ -68,7 +63,7 @@ int admit_check_left(const struct check *c)
     const Core__Envelope *env = envelope_of(c);
     struct recalled a = {c, false};
     int rc = env->in_reply_to && env->kind == CORE__KIND__KIND_NEW
-                 ? look_at(c, env->in_reply_to->position, see_recall, &a)
+                 ? admit_look_at(c, env->in_reply_to->position, see_recall, &a)
                  : 0;
 
     if (rc && rc != ERR_NOT_FOUND)
@@ -186,19 +181,10 @@ static int check_source(struct source *s)
     if (s->position == 0 || s->position > head)
         return refuse(s->c->why, s->err, s->field, "position %llu is not recorded",
                       (unsigned long long)s->position);
-    int rc = look_at(s->c, s->position, see_source, s);
+    int rc = admit_look_at(s->c, s->position, see_source, s);
     return rc ? refuse(s->c->why, rc, s->field, "position %llu cannot be read",
                        (unsigned long long)s->position)
               : s->rc;
-}
-
-/* Another log's, whose readers check it there; so what a predecessor recorded and lost. */
-static bool is_elsewhere(const struct check *c, const Core__EventRef *ref)
-{
-    const char *log = ref->log[0] ? ref->log : envelope_of(c)->log;
-    const struct predecessor *p = registry_predecessor(c->a->registry, log);
-
-    return p ? ref->position > p->position : strcmp(log, c->a->log) != 0;
 }
 
 static int check_reference(const struct check *c, const Core__EventRef *ref, const char *field,
@@ -211,7 +197,8 @@ static int check_reference(const struct check *c, const Core__EventRef *ref, con
                        .field = field,
                        .err = ERR_REFERENCE};
 
-    return is_elsewhere(c, ref) ? 0 : check_source(&s);
+    /* its readers check it there */
+    return registry_elsewhere(c->a->registry, envelope_of(c)->log, ref) ? 0 : check_source(&s);
 }
 
 /* The one before it in the batch answered the same input alike, and passed. */
@@ -268,7 +255,7 @@ static int find_naming(const struct check *c, const struct hash *part)
     for (int k = 0; rc == 0 && !n.open && k < NAMINGS_MOST; k++) {
         rc = journal_part(c->a->journal, part, at + 1, &at);
         if (rc == 0)
-            rc = look_at(c, at, see_naming, &n);
+            rc = admit_look_at(c, at, see_naming, &n);
     }
     return rc == 0 && !n.open ? ERR_NOT_FOUND : rc;
 }

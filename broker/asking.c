@@ -144,6 +144,8 @@ int asking_offer(struct asking *a, struct peer *p, const char *service, struct r
 
     if (!stream_valid(service))
         return refuse(why, ERR_FIELD, "service", "a service is named [a-z0-9.-]{1,64}");
+    if (p->by.through)
+        return refuse(why, ERR_DENIED, "service", "nothing is offered in a delegated session");
     registry_each_rule(a->registry, may_offer_by, &m);
     if (!m.may)
         return refuse(why, ERR_DENIED, "service",
@@ -202,7 +204,7 @@ static void pack(struct question *q, const Core__Ask *ask)
 {
     Core__Frame frame = CORE__FRAME__INIT;
     Core__Question question = CORE__QUESTION__INIT;
-    const struct seat *seat = q->asker->key->seat;
+    const struct seat *seat = q->asker->by.seat;
 
     question.service = ask->service;
     question.type = ask->type;
@@ -219,7 +221,7 @@ static void pack(struct question *q, const Core__Ask *ask)
 static int check(const struct asking *a, const struct peer *p, const Core__Ask *ask,
                  struct refusal *why)
 {
-    const struct seat *seat = p->key->seat;
+    char name[MANDATE_NAME];
 
     if (!stream_valid(ask->service))
         return refuse(why, ERR_FIELD, "service", "a service is named [a-z0-9.-]{1,64}");
@@ -229,10 +231,10 @@ static int check(const struct asking *a, const struct peer *p, const Core__Ask *
         return refuse(why, ERR_BOUNDS, "payload", "a question has at most %d bytes", QUESTION_MOST);
     if (ask->patience_ms < 1 || ask->patience_ms > 60000)
         return refuse(why, ERR_FIELD, "patience_ms", "patience is 1 to 60000 milliseconds");
-    if (!access_allows(a->registry, seat, CORE__VERB__VERB_ASK, ask->service, ask->type))
+    if (!mandate_allows(a->registry, &p->by, CORE__VERB__VERB_ASK, ask->service, ask->type))
         return refuse(why, ERR_DENIED, "service",
-                      "no access rule lets %s ask %s for %s; ask an administrator", seat->name,
-                      ask->service, ask->type);
+                      "no access rule lets %s ask %s for %s; ask an administrator",
+                      mandate_name(&p->by, name), ask->service, ask->type);
     if (p->use->asks == ASKS_OF_SEAT)
         return refuse(why, ERR_BUSY, "", "the seat has %d questions open; await an answer",
                       ASKS_OF_SEAT);
@@ -273,15 +275,16 @@ static struct question *find(struct asking *a, uint64_t token, const struct peer
 static int check_answer(const struct asking *a, const struct question *q,
                         const Core__Answer *answer, struct refusal *why)
 {
-    const struct seat *asker = q->asker->key->seat, *by = q->at->key->seat;
+    const struct mandate *asker = &q->asker->by;
+    char name[MANDATE_NAME];
 
     if (answer->refused && answer->refused->code[0])
         return 0; /* a refusal carries nothing but words */
     if (answer->payload.len > ANSWER_MOST)
         return refuse(why, ERR_BOUNDS, "payload", "the answer has more than %d bytes", ANSWER_MOST);
-    if (!access_handling(a->registry, asker, answer->handling, by->office->name))
+    if (!mandate_handling(a->registry, asker, answer->handling, q->at->by.seat->office->name))
         return refuse(why, ERR_HANDLING, "handling", "the answer's label does not name %s",
-                      asker->name);
+                      mandate_name(asker, name));
     return 0;
 }
 

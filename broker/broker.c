@@ -21,6 +21,7 @@ enum {
     TICKS_OF_SECOND = 10,
     TICKS_OF_MINUTE = 600,
     SCRUB_LEAST = 3600, /* seconds: a small log is not read all the time */
+    EXIT_REFUSED = 1,
     EXIT_DOUBT = 70,
 };
 static const int64_t HOUR = INT64_C(3600) * 1000000;
@@ -124,6 +125,12 @@ static void take_frame(struct broker *b, const struct sender *from, struct peer 
         handle_forgotten(b, from, f->ref);
 }
 
+/* A delegated session whose delegation holds no longer. */
+static bool is_over(struct broker *b, const struct peer *p)
+{
+    return p->by.through && !mandate_holds(&p->by, broker_now(b));
+}
+
 static void message_release(void *message)
 {
     zmq_msg_close(message);
@@ -140,6 +147,7 @@ static struct slice keep_message(struct arena *arena, zmq_msg_t *message)
     return slice_of(zmq_msg_data(kept), zmq_msg_size(kept));
 }
 
+/* A session whose connection's number went to somebody else is none of the sender's. */
 static void take_message(struct broker *b, const struct sender *from, zmq_msg_t *message)
 {
     struct peer *p = peers_find(b->peers, from->id);
@@ -147,7 +155,7 @@ static void take_message(struct broker *b, const struct sender *from, zmq_msg_t 
     struct slice bytes = keep_message(arena, message);
     struct refusal why = {0};
 
-    if (p && p->key != from->key) /* the connection's number went to somebody else */
+    if (p && (p->key != from->key || is_over(b, p)))
         peer_end(p), p = NULL;
     ProtobufCMessage *m =
         scan_unpack_lent(&core__frame__descriptor, bytes, arena, &why.err, why.field);
@@ -200,11 +208,16 @@ static bool on_admits(void *arg, const uint8_t key[KEY_SIZE])
 
 /* ---- what happens by itself ---- */
 
-static void end_if_revoked(void *arg, struct peer *p)
+static void end_if_over(void *arg, struct peer *p)
 {
-    (void)arg;
+    struct broker *b = arg;
+
     if (p->key->revoked) {
         log_info("broker.revoked", "key revoked, session ended seat=%s", p->key->seat->name);
+        peer_end(p);
+    } else if (is_over(b, p)) {
+        log_info("broker.undelegated", "a gateway's session ended seat=%s gateway=%s",
+                 p->by.seat->name, p->by.through->name);
         peer_end(p);
     }
 }
@@ -215,7 +228,7 @@ static void on_grown(void *arg, bool registry)
 
     if (registry) {
         clock_follow(&b->clock);
-        peers_each(b->peers, end_if_revoked, b);
+        peers_each(b->peers, end_if_over, b);
         broker_purge(b);
     }
     deliver_wake(b->deliver);
@@ -228,6 +241,15 @@ void broker_damaged(void *arg, uint64_t position)
               "a record is damaged, stopping; run `chancery log verify` position=%llu",
               (unsigned long long)position);
     _exit(EXIT_DOUBT);
+}
+
+/* As at a start, only later: the signer knows what was signed though DIR/log was put back whole. */
+void broker_lost(void *arg, const char *why)
+{
+    (void)arg;
+    log_error("broker.lost", "refusing to serve any longer code=%s: %s", err_code(ERR_ROLLED_BACK),
+              why);
+    _exit(EXIT_REFUSED);
 }
 
 static void on_scrubbed(void *arg, uint64_t records, uint64_t bytes, uint64_t seconds)
@@ -327,6 +349,8 @@ static void on_tick(uv_timer_t *timer)
 {
     struct broker *b = timer->data;
 
+    if (peers_carried(b->peers))
+        peers_each(b->peers, end_if_over, b);
     asking_tick(b->asking, peer_clock(), broker_now(b));
     publish_go_on(b->publishing);
     if (++b->ticks % TICKS_OF_SECOND == 0)
@@ -344,7 +368,7 @@ static void on_prepare(uv_prepare_t *prepare)
     press(b);
     if (peers_blocked(b->peers) && !uv_is_active((uv_handle_t *)&b->retry))
         uv_timer_start(&b->retry, on_retry, 1, 1);
-    if (b->stopping && publish_idle(b->publishing) && !signer_busy(b->signer))
+    if (b->stopping && !b->closed && publish_idle(b->publishing) && signer_finished(b->signer))
         close_all(b);
 }
 
@@ -401,6 +425,7 @@ static void open_inside(struct broker *b)
         .registry = b->registry,
         .journal = b->journal,
         .parts = b->parts,
+        .transcripts = b->transcripts,
         .peers = b->peers,
         .log = b->log,
         .key = &b->key,
@@ -453,6 +478,8 @@ int broker_open(struct broker **out, uv_loop_t *loop, const char *config, struct
         start_handles(b);
         rc = open_door(b, why);
     }
+    if (rc == 0)
+        rc = signer_open(b->signer, why);
     if (rc == 0) {
         start_scrub(b);
         broker_purge(b);
@@ -483,11 +510,9 @@ void broker_stop(struct broker *b)
 
 static void close_all(struct broker *b)
 {
-    if (b->closed)
-        return;
     b->closed = true;
     scrub_stop(b->scrub);
-    signer_end(b->signer);
+    signer_close(b->signer);
     publishing_free(b->publishing);
     deliver_close(b->deliver);
     asking_free(b->asking);
@@ -511,9 +536,9 @@ void broker_free(struct broker *b)
     refusals_free(&b->refusals);
     journal_close(b->journal);
     registry_free(b->registry);
+    transcripts_free(b->transcripts);
     signer_free(b->signer);
     seat_key_clear(&b->key);
-    log_key_clear(&b->log_key);
     broker_settings_clear(&b->own);
     settings_clear(&b->settings);
     mem_free(b);

@@ -135,8 +135,7 @@ static struct allowance *allowance_of(struct deliver *d, struct reading *r, cons
     struct allowance *a = &r->allowances[r->n_allowances++];
     memcpy(a->stream, stream, strlen(stream) + 1);
     memcpy(a->type, type, strlen(type) + 1);
-    a->allowed =
-        access_allows(d->registry, r->peer->key->seat, CORE__VERB__VERB_READ, stream, type);
+    a->allowed = mandate_allows(d->registry, &r->peer->by, CORE__VERB__VERB_READ, stream, type);
     return a;
 }
 
@@ -215,9 +214,10 @@ static bool may_have(struct piece *p, const struct journal_record *rec)
     p->err = event_open_head(&e, rec->event, p->d->arena, where);
     if (p->err)
         return false;
-    const struct seat *seat = p->r->peer->key->seat;
+    const struct mandate *by = &p->r->peer->by;
+    const struct seat *seat = by->seat;
     return (allowance_of(p->d, p->r, e.envelope->stream, e.envelope->type)->allowed &&
-            (access_handling(p->d->registry, seat, e.envelope->handling, e.envelope->office) ||
+            (mandate_handling(p->d->registry, by, e.envelope->handling, e.envelope->office) ||
              access_serves(p->d->registry, seat, e.envelope->stream))) ||
            access_recall(p->d->registry, seat, e.envelope);
 }
@@ -381,7 +381,7 @@ static struct reading *find(struct peer *p, uint64_t ref)
 static int check(const struct deliver *d, struct peer *p, uint64_t ref, const Core__Read *read,
                  struct refusal *why)
 {
-    const struct seat *seat = p->key->seat;
+    char name[MANDATE_NAME];
 
     if (find(p, ref))
         return refuse(why, ERR_EXISTS, "ref", "a reading with this number is open; cancel it");
@@ -392,13 +392,14 @@ static int check(const struct deliver *d, struct peer *p, uint64_t ref, const Co
         return refuse(why, ERR_BOUNDS, read->n_streams > 64 ? "streams" : "types",
                       "at most 64 patterns");
     for (size_t i = 0; i < read->n_streams; i++)
-        if (!access_may_read(d->registry, seat, read->streams[i]))
+        if (!mandate_may_read(d->registry, &p->by, read->streams[i]))
             return refuse(why, ERR_DENIED, "streams",
                           "no access rule lets %s read anything of %.64s; ask an administrator",
-                          seat->name, read->streams[i]);
-    if (read->n_streams == 0 && !access_may_read(d->registry, seat, "*"))
+                          mandate_name(&p->by, name), read->streams[i]);
+    if (read->n_streams == 0 && !mandate_may_read(d->registry, &p->by, "*"))
         return refuse(why, ERR_DENIED, "streams",
-                      "no access rule lets %s read anything; ask an administrator", seat->name);
+                      "no access rule lets %s read anything; ask an administrator",
+                      mandate_name(&p->by, name));
     return 0;
 }
 

@@ -22,17 +22,28 @@ static void on_publish(const struct call *c)
     publish_take(c->b->publishing, c->peer, c->frame->ref, c->arena, c->frame->publish, c->size);
 }
 
+int handle_check_publishes(const struct call *c, struct refusal *why)
+{
+    char name[MANDATE_NAME];
+
+    return mandate_is_for(&c->peer->by, CORE__VERB__VERB_PUBLISH)
+               ? 0
+               : refuse(why, ERR_DENIED, "", "nothing is published as %s",
+                        mandate_name(&c->peer->by, name));
+}
+
 static void on_get_tail(const struct call *c)
 {
     struct refusal why = {0};
+    int rc = handle_check_publishes(c, &why);
 
-    if (stream_valid(c->frame->get_tail->stream)) {
+    if (rc == 0 && !stream_valid(c->frame->get_tail->stream))
+        rc = refuse(&why, ERR_FIELD, "stream", "a stream is named [a-z0-9.-]{1,64}");
+    if (rc)
+        broker_refuse(c->b, c->peer, c->frame->ref, &why);
+    else
         publish_tail(c->b->publishing, c->peer, c->frame->ref, c->arena,
                      c->frame->get_tail->stream);
-        return;
-    }
-    refuse(&why, ERR_FIELD, "stream", "a stream is named [a-z0-9.-]{1,64}");
-    broker_refuse(c->b, c->peer, c->frame->ref, &why);
 }
 
 static void on_read(const struct call *c)

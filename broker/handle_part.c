@@ -66,9 +66,11 @@ void handle_put_part(const struct call *c)
     struct put *put = NULL;
 
     int rc = check_put(m, &why);
-    if (rc == 0 && c->peer->key->seat->standing != CORE__STANDING__STANDING_SEATED)
+    if (rc == 0 && c->peer->by.seat->standing != CORE__STANDING__STANDING_SEATED)
         rc = refuse(&why, ERR_DENIED, "", "%s left: it confirms recalls and puts nothing",
-                    c->peer->key->seat->name);
+                    c->peer->by.seat->name);
+    if (rc == 0)
+        rc = handle_check_publishes(c, &why);
     if (rc == 0 && c->b->full)
         rc = refuse(&why, ERR_FULL, "", "free space is below [broker] disk-reserve");
     if (rc == 0) {
@@ -83,7 +85,7 @@ void handle_put_part(const struct call *c)
         put = mem_new(sizeof *put);
         *put = (struct put){c->b, c->peer->id, c->peer->number, c->frame->ref, part};
     }
-    why.err = parts_put(c->b->parts, c->peer->key->seat->name, &part, m->size, m->offset,
+    why.err = parts_put(c->b->parts, c->peer->by.seat->name, &part, m->size, m->offset,
                         slice_of(m->chunk.data, m->chunk.len), on_part_stored, put);
     if (why.err) {
         mem_free(put);
@@ -104,7 +106,7 @@ static int search_part(void *arg, const struct journal_record *rec)
     char where[128];
 
     if (event_open_head(&e, rec->event, *s->c->arena, where) != 0 ||
-        !access_read(s->c->b->registry, s->c->peer->key->seat, e.envelope))
+        !mandate_read(s->c->b->registry, &s->c->peer->by, e.envelope))
         return 0;
     for (size_t i = 0; i < e.envelope->n_parts; i++)
         if (memcmp(e.envelope->parts[i]->sha256.data, s->part->bytes, HASH_SIZE) == 0)

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "broker/inside.h"
+#include "lib/envelope.h"
 #include "lib/err.h"
+#include "lib/log.h"
 
 enum { PREDECESSORS_MOST = 64 };
 
@@ -35,8 +37,9 @@ static void welcome(struct broker *b, struct peer *p, uint64_t ref)
 
     w.version = PROTOCOL;
     w.log = b->log;
-    w.seat = p->key->seat->name;
-    w.office = p->key->seat->office->name;
+    w.seat = p->by.seat->name;
+    w.office = p->by.seat->office->name;
+    w.until = p->by.expires;
     w.head = journal_head(b->journal);
     w.now = broker_now(b);
     w.receipt_key = (ProtobufCBinaryData){KEY_SIZE, b->key.sign_public};
@@ -77,18 +80,41 @@ static void tell_stranger(struct broker *b, const struct sender *from, uint64_t 
     peers_tell(b->peers, from->id, &frame);
 }
 
+/* As whom the session acts: as the seat that is connected, or by a delegation to it. */
+static int take_mandate(struct broker *b, const struct sender *from, const Core__Hello *hello,
+                        struct mandate *by, struct refusal *why)
+{
+    const struct mandate_of of = {from->key, b->log, broker_now(b)};
+
+    *by = (struct mandate){.seat = from->key->seat};
+    return hello->delegation.len
+               ? mandate_take(by, b->registry, &of,
+                              slice_of(hello->delegation.data, hello->delegation.len), why)
+               : 0;
+}
+
 /* Where there are too many, some may be gone. */
-static int add_peer(struct broker *b, const struct sender *from, const Core__Hello *hello,
-                    struct peer **p)
+static int add_peer(struct broker *b, const struct newcomer *who, struct peer **p)
 {
     Core__Pong pong = broker_pong(b);
-    int rc = peers_add(b->peers, from->id, from->key, hello->software, p);
+    int rc = peers_add(b->peers, who, p);
 
     if (rc != ERR_BUSY)
         return rc;
-    peers_probe(b->peers, &pong, from->key->seat);
+    peers_probe(b->peers, &pong, who->key->seat);
     broker_sweep(b);
-    return peers_add(b->peers, from->id, from->key, hello->software, p);
+    return peers_add(b->peers, who, p);
+}
+
+static void log_delegated(const struct peer *p)
+{
+    char until[40];
+
+    if (!p->by.through)
+        return;
+    time_text(until, p->by.expires);
+    log_info("broker.delegated", "a gateway's session begins seat=%s gateway=%s until=%s",
+             p->by.seat->name, p->by.through->name, until);
 }
 
 /* A session begins; one that the connection had before ends. */
@@ -96,19 +122,25 @@ void handle_hello(struct broker *b, const struct sender *from, struct peer *befo
                   const Core__Frame *f)
 {
     struct refusal why = {0};
+    struct mandate by;
+    const struct newcomer who = {from->id, from->key, &by, f->hello->software};
     struct peer *p;
 
     int rc = check_hello(b, f->hello, &why);
+    if (rc == 0)
+        rc = take_mandate(b, from, f->hello, &by, &why);
     if (rc == 0 && before) {
         peer_end(before);
         broker_sweep(b);
     }
     if (rc == 0)
-        rc = refuse(&why, add_peer(b, from, f->hello, &p), "", "too many sessions; end one");
-    if (rc)
+        rc = refuse(&why, add_peer(b, &who, &p), "", "too many sessions; end one");
+    if (rc) {
         tell_stranger(b, from, f->ref, &why);
-    else
-        welcome(b, p, f->ref);
+        return;
+    }
+    log_delegated(p);
+    welcome(b, p, f->ref);
 }
 
 void handle_forgotten(struct broker *b, const struct sender *from, uint64_t ref)

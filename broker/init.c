@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/checkpoint.h"
 #include "broker/journal.h"
 #include "broker/registry.h"
+#include "broker/signed.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -69,7 +69,7 @@ struct founding { /* the records as they gather */
 
 /* Streams end in the domain that writes them; the first user's office works with all of them.  The
  * rules "own-" open the stream alone: what a seat or an office may sign about itself, the registry
- * says. */
+ * says, and what an office may say of paper entered in its name, the event that entered it. */
 static const struct rule_row rule_rows[] = {
     {"administrators-registry", ROLE, "administrator", {PUBLISH, READ}, 2, "registry", "*"},
     {"administrators-read", ROLE, "administrator", {READ}, 1, "*", "*"},
@@ -88,6 +88,7 @@ static const struct rule_row rule_rows[] = {
     {"metrics-status", SEAT, "metrics", {READ}, 1, "audit", "*"},
     {"own-keys", ANY, "", {PUBLISH}, 1, "registry", "chancery.core.v1.Key*"},
     {"own-seats", ANY, "", {PUBLISH}, 1, "registry", "chancery.core.v1.Seat*"},
+    {"own-transcripts", ANY, "", {PUBLISH}, 1, "*", "chancery.core.v1.Transcript*"},
     {"office-reads", OFFICE, NULL, {READ}, 1, "*", "*"},
     {"office-asks", OFFICE, NULL, {ASK}, 1, "*", "*"},
     {"office-imports", OFFICE, NULL, {PUBLISH}, 1, "sanctions.in", "*"},
@@ -427,7 +428,7 @@ static int conf_write(const struct founding *f)
                "; settings of this instance; see chancery.conf(5)\n"
                "[log]\nname = %s\n\n"
                "[connection]\nendpoint = ipc://run/broker.sock\nserver-key = %s\n\n"
-               "[up]\nprocesses = broker embargo sanctions%s\n"
+               "[up]\nprocesses = broker signer embargo sanctions%s\n"
                "; a process of your own: its name in the line above, and for the name tally\n"
                "; [process tally]\n; program = /usr/local/bin/tally\n; seat = tally\n\n"
                "[broker]\nseat = broker\n\n[embargo]\nseat = embargo\n\n"
@@ -471,7 +472,7 @@ static int log_write(struct founding *f)
         rc = journal_open(&journal, f->plan->dir, true, &why);
     if (rc == 0) {
         journal_tree(journal, &size, &root);
-        rc = checkpoint_write(f->plan->dir, &f->log_key, size, &root, NULL);
+        rc = signed_found(f->plan->dir, &f->log_key, size, &root);
     }
     if (rc)
         fprintf(stderr, "init: cannot found the log: %s %s\n", err_text(rc), buf_cstr(&why));

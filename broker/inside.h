@@ -35,10 +35,10 @@ struct broker {
     struct settings settings;
     struct broker_settings own;
     struct seat_key key;
-    struct log_key log_key;
     struct journal *journal;
     struct registry *registry;
     struct parts *parts;
+    struct transcripts *transcripts;
     struct refusals refusals;
     struct peers *peers;
     struct publishing *publishing;
@@ -80,6 +80,7 @@ void broker_refuse(struct broker *b, struct peer *p, uint64_t ref, struct refusa
 Core__Pong broker_pong(struct broker *b);
 void broker_sweep(struct broker *b);               /* those who are gone leave */
 void broker_damaged(void *arg, uint64_t position); /* ends the process */
+void broker_lost(void *arg, const char *why);      /* likewise: records were lost */
 
 /* start.c: settings, keys, log, registry, founding record and checkpoint agree; nothing is on the
  * loop yet.  0 or a negative err with a sentence in `why`. */
@@ -103,6 +104,8 @@ void handle_frame(const struct call *c); /* of a session; all but Hello */
 void handle_hello(struct broker *b, const struct sender *from, struct peer *before,
                   const Core__Frame *f);
 void handle_forgotten(struct broker *b, const struct sender *from, uint64_t ref);
+/* What comes before a publish: 0, or ERR_DENIED where the session's delegation is not for it. */
+int handle_check_publishes(const struct call *c, struct refusal *why);
 void handle_put_part(const struct call *c);
 void handle_get_part(const struct call *c);
 void handle_get_proof(const struct call *c);

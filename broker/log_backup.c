@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "broker/backup.h"
+#include "broker/checkpoint.h"
 #include "broker/log_verify.h"
+#include "broker/signed.h"
 #include "broker/succession.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -214,6 +216,26 @@ static int found_successor(struct restoring *s)
     return err;
 }
 
+/* The signer goes on from the copy's checkpoint, whose key is put back by a person. */
+static int remember(struct restoring *s)
+{
+    struct checkpoint c;
+    struct buf note = {0};
+    char name[ORIGIN_SIZE];
+    uint8_t key[KEY_SIZE];
+    int err = log_vkey_read(s->r->dir, name, key);
+
+    if (err == 0)
+        err = checkpoint_read(s->r->dir, name, key, &c, &note);
+    if (err == 0)
+        err = signed_begin(s->r->dir, name, slice_buf(&note));
+    if (err)
+        buf_printf(&s->why, "%s/signer cannot be made of log/checkpoint: %s", s->r->dir,
+                   err_text(err));
+    buf_free(&note);
+    return err;
+}
+
 /* What a person must do next, for nothing here can know it. */
 static void tell_next(const struct log_restore *r, const struct manifest *m)
 {
@@ -224,9 +246,10 @@ static void tell_next(const struct log_restore *r, const struct manifest *m)
             "it goes on as %s: put the other keys and chancery.conf back, with [log] name = %s\n",
             r->successor, r->successor);
     else
-        printf("put keys and chancery.conf back; if anything was recorded behind position %" PRIu64
-               ", restore it anew with --successor\n",
-               m->head);
+        printf(
+            "put keys, signer and chancery.conf back; if anything was recorded behind position %" PRIu64
+            ", restore it anew with --successor\n",
+            m->head);
 }
 
 int log_restore(const struct log_restore *r)
@@ -238,8 +261,7 @@ int log_restore(const struct log_restore *r)
 
     if (err)
         return refused(err, &s.why);
-    if (r->successor)
-        err = found_successor(&s);
+    err = r->successor ? found_successor(&s) : remember(&s);
     if (err) {
         refused(err, &s.why);
     } else {

@@ -21,7 +21,7 @@ struct peers {
     struct quota quota;
     struct peer *buckets[PEER_BUCKETS];
     struct seat_use *seats;
-    size_t n, blocked;
+    size_t n, blocked, carried;
     uint64_t sessions; /* ever */
     bool some_gone;
 };
@@ -43,15 +43,17 @@ bool bucket_take(struct bucket *b, int64_t amount, int64_t now)
     return true;
 }
 
-static struct seat_use *use_of(struct peers *all, const struct seat *seat)
+static struct seat_use *use_of(struct peers *all, const struct seat *seat,
+                               const struct seat *through)
 {
     struct seat_use *u = all->seats;
 
-    while (u && u->seat != seat)
+    while (u && (u->seat != seat || u->through != through))
         u = u->next;
     if (!u) {
         u = mem_new(sizeof *u);
         u->seat = seat;
+        u->through = through;
         u->events = (struct bucket){.rate = all->quota.events, .at = INT64_MIN / 2};
         u->bytes = (struct bucket){.rate = all->quota.bytes, .at = INT64_MIN / 2};
         u->next = all->seats;
@@ -101,6 +103,10 @@ static void peer_free(struct peer *p)
     unblock(p);
     p->use->sessions--;
     p->use->published -= p->published;
+    if (p->carrier) {
+        p->carrier->carried--;
+        p->all->carried--;
+    }
     p->all->n--;
     mem_free(p);
 }
@@ -138,27 +144,64 @@ struct peer *peers_session(const struct peers *all, uint32_t id, uint64_t number
     return p && p->number == number ? p : NULL;
 }
 
-int peers_add(struct peers *all, uint32_t id, const struct key *key, const char *software,
-              struct peer **out)
+int peers_add(struct peers *all, const struct newcomer *who, struct peer **out)
 {
-    struct seat_use *use = use_of(all, key->seat);
+    struct seat_use *use = use_of(all, who->by->seat, who->by->through);
+    struct seat_use *carrier = who->by->through ? use_of(all, who->by->through, NULL) : NULL;
 
-    if (all->n == PEERS_MOST || use->sessions == PEERS_OF_SEAT)
+    if (all->n == PEERS_MOST || use->sessions == (carrier ? CARRIED_OF_SEAT : PEERS_OF_SEAT) ||
+        (carrier && carrier->carried == CARRIED_MOST))
         return ERR_BUSY;
     struct peer *p = mem_new(sizeof *p);
     p->all = all;
-    p->id = id;
+    p->id = who->id;
     p->number = ++all->sessions;
-    p->key = key;
+    p->key = who->key;
+    p->by = *who->by;
     p->use = use;
+    p->carrier = carrier;
     p->sent = peer_clock();
-    snprintf(p->software, sizeof p->software, "%s", software);
-    p->next = all->buckets[id % PEER_BUCKETS];
-    all->buckets[id % PEER_BUCKETS] = p;
+    snprintf(p->software, sizeof p->software, "%s", who->software);
+    p->next = all->buckets[p->id % PEER_BUCKETS];
+    all->buckets[p->id % PEER_BUCKETS] = p;
     use->sessions++;
     all->n++;
+    if (carrier) {
+        carrier->carried++;
+        all->carried++;
+    }
     *out = p;
     return 0;
+}
+
+size_t peers_carried(const struct peers *all)
+{
+    return all->carried;
+}
+
+static bool use_take(struct seat_use *u, size_t events, size_t bytes, int64_t now)
+{
+    return bucket_take(&u->events, (int64_t)events, now) &&
+           bucket_take(&u->bytes, (int64_t)bytes, now);
+}
+
+bool peer_may_publish(struct peer *p, size_t events, size_t bytes)
+{
+    int64_t now = peer_clock();
+
+    return (!p->carrier || use_take(p->carrier, events, bytes, now)) &&
+           use_take(p->use, events, bytes, now);
+}
+
+int64_t peers_until(const struct peers *all, const struct seat_use *use)
+{
+    int64_t until = 0;
+
+    for (size_t i = 0; i < PEER_BUCKETS; i++)
+        for (const struct peer *p = all->buckets[i]; p; p = p->next)
+            if (p->use == use && p->by.expires > until)
+                until = p->by.expires;
+    return until;
 }
 
 void peers_each(struct peers *all, void (*each)(void *arg, struct peer *p), void *arg)

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "broker/access.h"
+#include "broker/mandate.h"
 #include "broker/refusals.h"
 #include "chancery/core/v1/frames.pb-c.h"
 #include "lib/zsock.h"
@@ -15,6 +15,8 @@
 enum {
     PEERS_MOST = 1024,
     PEERS_OF_SEAT = 64,
+    CARRIED_OF_SEAT = 16, /* delegated sessions of a seat through one gateway */
+    CARRIED_MOST = 512,   /* of all seats through it: others keep their room */
     BOX_MESSAGES = 256,
     BOX_BYTES = 4 * 1024 * 1024,
     ROUTING_ID_SIZE = 5, /* 0x00 and the ROUTER's number; every other one is the peer's choice */
@@ -27,11 +29,14 @@ struct bucket { /* a token bucket: two seconds of `rate` at most */
 /* True, and taken, when there is enough at the time `now`. */
 bool bucket_take(struct bucket *b, int64_t amount, int64_t now);
 
-struct seat_use { /* what all sessions of a seat use together */
+/* What all sessions of a seat use together; its delegated ones through a gateway apart from its
+ * own: whoever takes the gateway over cannot use up what the seat itself lives on. */
+struct seat_use {
     struct seat_use *next;
-    const struct seat *seat;
+    const struct seat *seat, *through; /* NULL: of its own sessions */
     struct bucket events, bytes;
     unsigned sessions, readings, asks;
+    unsigned carried;   /* delegated sessions of others, through this seat */
     uint64_t published; /* events recorded in the sessions that are open */
 };
 
@@ -41,10 +46,12 @@ struct reading;
 struct peer {
     struct peer *next; /* in its bucket */
     struct peers *all;
-    uint32_t id;     /* of the connection */
-    uint64_t number; /* of this session; none has it again */
-    const struct key *key;
+    uint32_t id;           /* of the connection */
+    uint64_t number;       /* of this session; none has it again */
+    const struct key *key; /* who is connected */
+    struct mandate by;     /* as whom it acts */
     struct seat_use *use;
+    struct seat_use *carrier; /* the gateway's own, of a delegated session; else NULL */
     char software[65];
     uint64_t published;
     struct reading *readings; /* deliver.c's */
@@ -68,15 +75,28 @@ void peers_free(struct peers *all);
 struct peer *peers_find(const struct peers *all, uint32_t id);
 /* The peer of that session, or NULL when it has ended. */
 struct peer *peers_session(const struct peers *all, uint32_t id, uint64_t number);
+struct newcomer { /* who begins a session */
+    uint32_t id;  /* of the connection */
+    const struct key *key;
+    const struct mandate *by;
+    const char *software;
+};
 /* ERR_BUSY when there are too many. */
-int peers_add(struct peers *all, uint32_t id, const struct key *key, const char *software,
-              struct peer **out);
+int peers_add(struct peers *all, const struct newcomer *who, struct peer **out);
 /* Marks it gone. */
 void peer_end(struct peer *p);
 void peers_each(struct peers *all, void (*each)(void *arg, struct peer *p), void *arg);
 /* Seats with sessions. */
 void peers_each_seat(const struct peers *all, void (*each)(void *arg, const struct seat_use *use),
                      void *arg);
+
+/* How many delegated sessions there are. */
+size_t peers_carried(const struct peers *all);
+/* Takes the events and bytes from what the session's seat may publish, and a gateway's session from
+ * what the gateway may hand on too: false when there is not as much. */
+bool peer_may_publish(struct peer *p, size_t events, size_t bytes);
+/* When the last of the seat's delegated sessions ends. */
+int64_t peers_until(const struct peers *all, const struct seat_use *use);
 
 /* What one of the seat's sessions said it runs. */
 const char *peers_software(const struct peers *all, const struct seat_use *use);

@@ -25,7 +25,7 @@ struct request {              /* lies in its own arena */
     size_t bytes;
     uint32_t peer;
     uint64_t session, ref;
-    const struct seat *seat;
+    struct mandate by;
     bool own, answers_tail;
     bool ready;         /* there is nothing to verify */
     bool broken;        /* a payload is not its envelope's: refused whatever is known */
@@ -138,7 +138,7 @@ static struct request *request_new(struct publishing *p, const struct peer *peer
     if (peer) {
         r->peer = peer->id;
         r->session = peer->number;
-        r->seat = peer->key->seat;
+        r->by = peer->by;
     }
     *arena = NULL;
     p->waiting += r->bytes;
@@ -157,7 +157,9 @@ static struct peer *peer_of(const struct request *r)
 {
     struct peer *peer = r->session ? peers_session(r->p->of.peers, r->peer, r->session) : NULL;
 
-    return peer && !peer->key->revoked ? peer : NULL;
+    if (!peer || peer->key->revoked)
+        return NULL;
+    return !peer->by.through || mandate_holds(&peer->by, now_of(r->p)) ? peer : NULL;
 }
 
 static void answer_refused(struct request *r, const struct refusal *why)
@@ -219,8 +221,10 @@ static struct admit admit_of(struct publishing *p, const struct request *r)
         .journal = p->of.journal,
         .overlay = p->overlay,
         .parts = p->of.parts,
+        .transcripts = p->of.transcripts,
         .log = p->of.log,
-        .seat = r->seat,
+        .seat = r->by.seat,
+        .by = &r->by,
         .own = r->own,
         .exercise = p->of.exercise,
         .at = p->of.standing(p->of.arg),
@@ -240,15 +244,14 @@ static bool all_known(const struct request *r)
 static void look_early(struct request *r, struct peer *peer)
 {
     struct admit a = admit_of(r->p, r);
-    int64_t now = peer_clock();
+    char name[MANDATE_NAME];
 
     if (admit_allowed(&a, r->events, r->n, &r->early))
         return;
-    if (!bucket_take(&peer->use->events, (int64_t)r->n, now) ||
-        !bucket_take(&peer->use->bytes, (int64_t)r->bytes, now))
+    if (!peer_may_publish(peer, r->n, r->bytes))
         refuse(&r->early, ERR_QUOTA, "",
-               "%s publishes faster than its quota allows; wait a second and try again",
-               r->seat->name);
+               "%s publishes faster than the quota allows; wait a second and try again",
+               mandate_name(&r->by, name));
 }
 
 /* ---- verify ---- */
@@ -393,7 +396,7 @@ void publish_own(struct publishing *p, const struct seat *seat, struct arena **a
 
     assert(r);     /* the arena has room: its cap is many times a frame */
     r->own = true; /* signed a moment ago, by ourselves */
-    r->seat = seat;
+    r->by.seat = seat;
     if (open_events(r, publish, &why)) {
         answer_refused(r, &why);
         return;
@@ -486,6 +489,9 @@ static int append(struct request *r)
                                           .seat_seq = env->seat_seq,
                                           .envelope_hash = e->event.envelope_hash};
         overlay_add(r->p->overlay, &e->entry);
+        uint64_t about = transcripts_about(r->p->of.registry, env);
+        if (about)
+            transcripts_add(r->p->of.transcripts, about);
     }
     return 0;
 }
@@ -649,7 +655,7 @@ static void answer_tail(struct request *r)
 
     if (!peer)
         return;
-    int rc = journal_tail(r->p->of.journal, r->seat->name, r->stream, &at);
+    int rc = journal_tail(r->p->of.journal, r->by.seat->name, r->stream, &at);
     if (rc)
         doubt("where a seat stands cannot be read", rc);
     tail.seat_seq = at.seat_seq;
@@ -690,9 +696,14 @@ static void give_back(struct request *r, int err)
 {
     struct refusal why = {0};
 
-    for (size_t i = 0; i < r->n; i++)
-        if (!r->events[i].known)
-            overlay_remove(r->p->overlay, &r->events[i].entry);
+    for (size_t i = 0; i < r->n; i++) {
+        struct admit_event *e = &r->events[i];
+        if (e->known)
+            continue;
+        overlay_remove(r->p->overlay, &e->entry);
+        transcripts_remove(r->p->of.transcripts,
+                           transcripts_about(r->p->of.registry, e->event.envelope));
+    }
     refuse(&why, err, "", "%s", err_text(err));
     answer_refused(r, &why);
 }

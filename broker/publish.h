@@ -18,6 +18,7 @@ struct publishing_of { /* lent for as long as the publishing lives */
     struct registry *registry; /* folded here */
     struct journal *journal;
     struct parts *parts;
+    struct transcripts *transcripts; /* kept up here */
     struct peers *peers;
     const char *log;
     const struct seat_key *key; /* the broker's */

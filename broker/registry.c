@@ -273,7 +273,7 @@ void registry_fold(struct registry *r, uint64_t position, const struct registry_
     struct arena *arena = arena_new(MESSAGE_ARENA);
     const char *field;
     char text[256], where[128];
-    struct act a = {r, table_find(&r->seats, e->by), &field, text};
+    struct act a = {r, table_find(&r->seats, e->by), &field, text, false};
     int rc = 0;
 
     /* what is in the log was checked when it came; a log from elsewhere may hold anything */
@@ -299,6 +299,21 @@ struct pending *registry_pending(const struct registry *r, uint64_t position)
     return NULL;
 }
 
+bool registry_admission_waits(const struct registry *r, const char *seat)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < r->n_pending && !found; i++) {
+        const struct pending *p = &r->pending[i];
+        if (strcmp(p->type, core__seat_admitted__descriptor.name) != 0)
+            continue;
+        Core__SeatAdmitted *m = core__seat_admitted__unpack(NULL, p->payload.size, p->payload.data);
+        found = strcasecmp(m->seat, seat) == 0;
+        core__seat_admitted__free_unpacked(m, NULL);
+    }
+    return found;
+}
+
 static void pending_clear(struct pending *p)
 {
     mem_free((void *)(uintptr_t)p->type);
@@ -319,7 +334,7 @@ int registry_check_pending(const struct act *a, const struct pending *p)
 {
     const struct row *row = row_find(p->type);
     struct arena *arena = arena_new(MESSAGE_ARENA);
-    struct act proposed = {a->r, p->signed_by[0], a->field, a->text};
+    struct act proposed = {a->r, p->signed_by[0], a->field, a->text, true};
     char where[128];
     int rc = 0;
 
@@ -468,6 +483,14 @@ const struct predecessor *registry_predecessor(const struct registry *r, const c
         if (strcmp(r->predecessors[i].log, log) == 0)
             return &r->predecessors[i];
     return NULL;
+}
+
+bool registry_elsewhere(const struct registry *r, const char *log, const Core__EventRef *ref)
+{
+    const char *name = ref->log[0] ? ref->log : log;
+    const struct predecessor *p = registry_predecessor(r, name);
+
+    return p ? ref->position > p->position : strcmp(name, r->log) != 0;
 }
 
 bool registry_returning(const struct registry *r)

@@ -33,6 +33,7 @@ struct seat { /* the registry's; valid as long as it */
     int kind;                 /* SeatKind */
     int standing;             /* Standing */
     uint64_t admitted, ended; /* positions; ended 0 = it is seated */
+    int64_t withdrawn;        /* its delegations that were issued before are void */
 };
 
 struct key {
@@ -86,6 +87,9 @@ const uint8_t *registry_log_key(const struct registry *r);
 const struct predecessor *registry_predecessors(const struct registry *r, size_t *n);
 const struct predecessor *registry_predecessor(const struct registry *r,
                                                const char *log); /* NULL: none of that name */
+/* Whether the event that a reference of an envelope made for `log` names is another log's, or one
+ * that a predecessor recorded and lost. */
+bool registry_elsewhere(const struct registry *r, const char *log, const Core__EventRef *ref);
 /* What a predecessor recorded and lost is taken back. */
 bool registry_returning(const struct registry *r);
 const struct seat *

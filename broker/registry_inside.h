@@ -89,6 +89,7 @@ struct act { /* a registry event that is looked at */
     const struct seat *by; /* who signed it; NULL: nobody that is known */
     const char **field;    /* where a refusal says what is wrong */
     char *text;            /* 256 bytes */
+    bool signed_by_all;    /* the quorum's last signature is there: it comes into force now */
 };
 
 /* What a type of registry event asks and does.  A check that finds nothing wrong returns 0, else a
@@ -126,6 +127,8 @@ bool registry_is_administrators(const struct registry *r, const struct office *o
 bool registry_is_administrator(const struct registry *r, const struct seat *seat);
 size_t registry_administrators(const struct registry *r);                      /* that are seated */
 struct pending *registry_pending(const struct registry *r, uint64_t position); /* NULL: none */
+/* Whether the admission of a seat of that name waits. */
+bool registry_admission_waits(const struct registry *r, const char *seat);
 void registry_pending_drop(struct registry *r, uint64_t position);
 /* What the act at hand would mean if the quorum had signed it: 0, or the refusal. */
 int registry_check_pending(const struct act *a, const struct pending *p);

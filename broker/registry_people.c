@@ -2,7 +2,8 @@
 /* registry_people.c - parties, offices, seats, keys, groups and deputies
  *
  * Administrators sign all of it.  An office that they gave seats to fills and empties them itself,
- * a seat changes its own keys and leaves by itself, and an office names its deputies.
+ * a seat changes its own keys, takes back its delegations and leaves by itself, and an office names
+ * its deputies.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,8 @@ static int own_key_added(const struct act *a, const void *body)
     const Core__KeyAdded *key = body;
     const struct seat *seat = seat_named(a->r, key->seat);
 
+    if (!seat && registry_admission_waits(a->r, key->seat))
+        return not_yours(a, "seat");
     if (!seat || seat == a->by)
         return 0;
     return fills_seats_of(a->by, seat->office) && !has_key_of(a->r, seat, (int)key->kind)
@@ -107,6 +110,11 @@ static int own_standing(const struct act *a, const void *body)
     return own_seat(a, m->seat);
 }
 
+static int own_withdrawn(const struct act *a, const void *body)
+{
+    return own_seat(a, ((const Core__SeatDelegationsWithdrawn *)body)->seat);
+}
+
 static int own_deputy(const struct act *a, const void *body)
 {
     const Core__DeputyNamed *named = body;
@@ -130,9 +138,17 @@ static bool whole_admission(const struct act *a, const void *body)
     return office && registry_is_administrators(a->r, office);
 }
 
+/* The keys of a seat whose admission waits wait with it, to be signed together. */
+static bool waits_with_seat(const struct act *a, const char *name)
+{
+    return !a->signed_by_all && !seat_named(a->r, name) && registry_admission_waits(a->r, name);
+}
+
 static bool whole_key_added(const struct act *a, const void *body)
 {
-    return whole_seat(a, ((const Core__KeyAdded *)body)->seat);
+    const char *seat = ((const Core__KeyAdded *)body)->seat;
+
+    return whole_seat(a, seat) || waits_with_seat(a, seat);
 }
 
 static bool whole_key_revoked(const struct act *a, const void *body)
@@ -410,6 +426,29 @@ static void fold_standing(struct registry *r, const struct folded *f, const void
             r->keys[i]->revoked = f->position;
 }
 
+/* ---- delegations ---- */
+
+static int check_withdrawn(const struct act *a, const void *body)
+{
+    const Core__SeatDelegationsWithdrawn *m = body;
+
+    if (!registry_seat_admitted(seat_named(a->r, m->seat)))
+        return registry_refuse(a, ERR_NOT_FOUND, "seat", "the seat %.80s is not known", m->seat);
+    if (m->before <= 0)
+        return registry_refuse(a, ERR_FIELD, "before", "say before which time they were issued");
+    return registry_check_text(a, m->reason, "reason");
+}
+
+static void fold_withdrawn(struct registry *r, const struct folded *f, const void *body)
+{
+    const Core__SeatDelegationsWithdrawn *m = body;
+    struct seat *seat = seat_named(r, m->seat);
+
+    (void)f;
+    if (m->before > seat->withdrawn)
+        seat->withdrawn = m->before;
+}
+
 /* ---- keys ---- */
 
 static struct key *key_of_id(const struct registry *r, const uint8_t *id)
@@ -437,10 +476,12 @@ static int check_key(const struct act *a, const void *body)
     const Core__KeyAdded *key = body;
     const struct seat *seat = seat_named(a->r, key->seat);
 
-    if (!registry_seat_admitted(seat))
+    if (!registry_seat_admitted(seat) && !waits_with_seat(a, key->seat))
         return registry_refuse(a, ERR_NOT_FOUND, "seat",
-                               "the seat %.80s is not known; admit it first", key->seat);
-    if (seat->standing != CORE__STANDING__STANDING_SEATED)
+                               "the seat %.80s is not known; admit it first, or confirm its "
+                               "admission",
+                               key->seat);
+    if (seat && seat->standing != CORE__STANDING__STANDING_SEATED)
         return registry_refuse(a, ERR_REGISTRY, "seat", "%s is seated no longer", seat->name);
     if (key->kind < CORE__KEY_KIND__KEY_KIND_CURVE || key->kind > CORE__KEY_KIND__KEY_KIND_AGE)
         return registry_refuse(a, ERR_FIELD, "kind", "say what kind of key it is");
@@ -568,6 +609,8 @@ const struct row registry_people[] = {
     {&core__deputy_named__descriptor, check_deputy, fold_deputy, own_deputy, NULL},
     {&core__seat_admitted__descriptor, check_seat, fold_seat, own_admission, whole_admission},
     {&core__seat_standing__descriptor, check_standing, fold_standing, own_standing, whole_standing},
+    {&core__seat_delegations_withdrawn__descriptor, check_withdrawn, fold_withdrawn, own_withdrawn,
+     NULL},
     {&core__key_added__descriptor, check_key, fold_key, own_key_added, whole_key_added},
     {&core__key_revoked__descriptor, check_revoked, fold_revoked, own_key_revoked,
      whole_key_revoked},

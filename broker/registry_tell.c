@@ -77,6 +77,8 @@ static bool tell_seats(struct telling *t)
         m->kind = (Core__SeatKind)seat->kind;
         m->standing = (Core__Standing)seat->standing;
         m->name = seat->title;
+        m->admitted = seat->admitted;
+        m->withdrawn = seat->withdrawn;
         if (!tell_keys(t, seat, m))
             return false;
         t->out->seats[t->out->n_seats++] = m;

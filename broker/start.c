@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* start.c - what must hold before the broker serves: settings, keys, log, founding record,
  * checkpoint */
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/inside.h"
@@ -42,6 +44,18 @@ static int fold_registry(struct broker *b, struct buf *why)
     return rc;
 }
 
+static int load_transcripts(struct broker *b, struct buf *why)
+{
+    uint64_t at;
+
+    b->transcripts = transcripts_new();
+    int rc = transcripts_load(b->transcripts, b->registry, b->journal, &at);
+    if (rc)
+        buf_printf(why, "position %llu cannot be read; run `chancery log verify`",
+                   (unsigned long long)at);
+    return rc;
+}
+
 static int mismatch(struct buf *why, const char *text)
 {
     buf_printf(why, "%s %s", "this is not the broker of this log:", text);
@@ -62,9 +76,6 @@ static int check_founding(struct broker *b, struct buf *why)
     if (!slice_equal(slice_of(f->server_key.data, f->server_key.len),
                      slice_of(b->key.curve_public, KEY_SIZE)))
         return mismatch(why, "its key file does not hold the founding record's server key");
-    if (strcmp(b->log_key.name, b->log) != 0 ||
-        memcmp(b->log_key.public_key, registry_log_key(b->registry), KEY_SIZE) != 0)
-        return mismatch(why, "keys/log.key does not hold the log's name and key");
     if (!registry_seat(b->registry, b->seat))
         return mismatch(why, "its seat is not registered");
     b->exercise = f->exercise;
@@ -83,15 +94,35 @@ static int read_seat(struct broker *b, struct buf *why)
     return ERR_CONFIG;
 }
 
-static int read_keys(struct broker *b, struct buf *why)
+/* ADDRESS:PORT in numbers, or '*' for all addresses: what is a name would be looked up, which the
+ * broker may not do once it has given up what it does not need. */
+static bool is_tcp_address(const char *s)
 {
-    char *file = mem_printf("%s/keys/log.key", b->settings.dir);
+    const char *colon = strrchr(s, ':');
+    size_t n = colon ? (size_t)(colon - s) : 0;
+    bool bracketed = n > 2 && s[0] == '[' && s[n - 1] == ']';
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr out;
 
-    int rc = read_seat(b, why);
-    if (rc == 0)
-        rc = log_key_read(&b->log_key, file, why);
-    mem_free(file);
-    return rc;
+    if (n == 0 || n >= sizeof address)
+        return false;
+    snprintf(address, sizeof address, "%.*s", (int)(n - 2 * bracketed), s + bracketed);
+    long port = strtol(colon + 1, NULL, 10);
+    return strspn(colon + 1, "0123456789") == strlen(colon + 1) && port >= 1 &&
+           port <= UINT16_MAX &&
+           (strcmp(address, "*") == 0 || inet_pton(bracketed ? AF_INET6 : AF_INET, address, &out));
+}
+
+static int check_listen(const char *listen, const char *config, struct buf *why)
+{
+    if (strncmp(listen, "ipc:///", 7) == 0 ||
+        (strncmp(listen, "tcp://", 6) == 0 && is_tcp_address(listen + 6)))
+        return 0;
+    buf_printf(why,
+               "%s: [broker] listen, or else [connection] endpoint: '%.100s' is not ipc://PATH or "
+               "tcp://ADDRESS:PORT in numbers",
+               config, listen);
+    return ERR_CONFIG;
 }
 
 /* Where it listens: its own setting, or what the others connect to. */
@@ -112,6 +143,7 @@ static int read_settings(struct broker *b, const char *config, struct buf *why)
     if (rc == 0) {
         snprintf(b->seat, sizeof b->seat, "%s", b->settings.seat);
         resolve_listen(b);
+        rc = check_listen(b->own.listen, config, why);
     }
     return rc;
 }
@@ -135,7 +167,7 @@ int broker_read(struct broker *b, const char *config, struct buf *why)
     int rc = read_settings(b, config, why);
 
     if (rc == 0)
-        rc = read_keys(b, why);
+        rc = read_seat(b, why);
     if (rc == 0)
         rc = give_up(b, why);
     if (rc == 0)
@@ -144,9 +176,17 @@ int broker_read(struct broker *b, const char *config, struct buf *why)
         rc = fold_registry(b, why);
     if (rc == 0)
         rc = check_founding(b, why);
+    if (rc == 0)
+        rc = load_transcripts(b, why);
     if (rc == 0) {
-        b->signer = signer_new(b->loop, b->journal, &b->log_key, b->settings.dir);
-        rc = signer_read(b->signer, b->log, why);
+        b->signer = signer_new(&(struct signer_of){.loop = b->loop,
+                                                   .journal = b->journal,
+                                                   .log = b->log,
+                                                   .dir = b->settings.dir,
+                                                   .key = registry_log_key(b->registry),
+                                                   .lost = broker_lost,
+                                                   .arg = b});
+        rc = signer_read(b->signer, why);
     }
     return rc;
 }

@@ -51,16 +51,32 @@ struct status_of {
     struct broker *b;
     Core__SeatStatus rows[STATUS_SEATS], *list[STATUS_SEATS];
     struct buf services[STATUS_SEATS];
-    size_t n;
+    Core__CarriedStatus carried[STATUS_SEATS], *carried_list[STATUS_SEATS];
+    size_t n, n_carried;
     Core__RefusalCount refused[REFUSAL_ROWS], *refused_list[REFUSAL_ROWS];
     Core__Histogram histograms[HISTOGRAMS];
     uint64_t bounds[HISTOGRAMS][HISTOGRAM_BOUNDS], counts[HISTOGRAMS][HISTOGRAM_BOUNDS + 1];
 };
 
-static void add_seat(void *arg, const struct seat_use *use)
+static void add_carried(struct status_of *s, const struct seat_use *use)
 {
-    struct status_of *s = arg;
+    if (s->n_carried == STATUS_SEATS)
+        return;
+    Core__CarriedStatus *row = &s->carried[s->n_carried];
+    core__carried_status__init(row);
+    row->seat = use->seat->name;
+    row->office = use->seat->office->name;
+    row->gateway = use->through->name;
+    row->software = peers_software(s->b->peers, use);
+    row->sessions = use->sessions;
+    row->readings = use->readings;
+    row->events = use->published;
+    row->until = peers_until(s->b->peers, use);
+    s->carried_list[s->n_carried++] = row;
+}
 
+static void add_seat(struct status_of *s, const struct seat_use *use)
+{
     if (s->n == STATUS_SEATS)
         return;
     Core__SeatStatus *row = &s->rows[s->n];
@@ -78,6 +94,11 @@ static void add_seat(void *arg, const struct seat_use *use)
     asking_services(s->b->asking, use, &s->services[s->n]);
     row->services = buf_cstr(&s->services[s->n]);
     s->list[s->n++] = row;
+}
+
+static void add_use(void *arg, const struct seat_use *use)
+{
+    (use->through ? add_carried : add_seat)(arg, use);
 }
 
 static void fill_disk(const struct broker *b, Core__Status *status)
@@ -167,6 +188,7 @@ static void fill_care(struct broker *b, Core__Status *status)
     if (passed.ended)
         status->scrubbed = clock_machine() - (int64_t)((uv_hrtime() - passed.ended) / 1000);
     status->checkpoint = signer_size(b->signer);
+    status->checkpoint_waits = signer_waits(b->signer);
     status->checkpoint_time = checkpoint_time(b->settings.dir);
 }
 
@@ -174,7 +196,7 @@ static void fill_status(struct status_of *s, Core__Status *status)
 {
     struct broker *b = s->b;
 
-    peers_each_seat(b->peers, add_seat, s);
+    peers_each_seat(b->peers, add_use, s);
     status->log = b->log;
     status->version = CHANCERY_VERSION;
     status->head = journal_head(b->journal);
@@ -182,6 +204,8 @@ static void fill_status(struct status_of *s, Core__Status *status)
     status->now = broker_now(b);
     status->n_seats = s->n;
     status->seats = s->list;
+    status->n_carried = s->n_carried;
+    status->carried = s->carried_list;
     status->halted = halted(b);
     status->publishing = !status->halted[0];
     fill_disk(b, status);
@@ -197,8 +221,8 @@ void handle_get_status(const struct call *c)
     Core__Status status = CORE__STATUS__INIT;
     struct refusal why = {.stream = "audit"};
 
-    if (!access_allows(c->b->registry, c->peer->key->seat, CORE__VERB__VERB_READ, "audit",
-                       core__refusals_counted__descriptor.name)) {
+    if (!mandate_allows(c->b->registry, &c->peer->by, CORE__VERB__VERB_READ, "audit",
+                        core__refusals_counted__descriptor.name)) {
         refuse(&why, ERR_DENIED, "", "the status is for seats that may read the stream audit");
         broker_refuse(c->b, c->peer, c->frame->ref, &why);
         return;

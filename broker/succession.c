@@ -5,6 +5,7 @@
 
 #include "broker/access.h"
 #include "broker/registry_log.h"
+#include "broker/signed.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/mem.h"
@@ -153,7 +154,7 @@ static int append(struct founding *f, const char *dir)
     if (rc)
         return refuse(f, rc, err_text(rc));
     journal_tree(f->journal, &size, &root);
-    rc = checkpoint_write(dir, f->s->key, size, &root, NULL);
+    rc = signed_found(dir, f->s->key, size, &root);
     return rc ? refuse(f, rc, "the successor is founded, but its checkpoint cannot be written") : 0;
 }
 

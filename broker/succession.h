@@ -7,7 +7,8 @@
  */
 #pragma once
 
-#include "broker/checkpoint.h"
+#include "broker/journal.h"
+#include "broker/log_key.h"
 #include "broker/registry.h"
 
 struct succession {
@@ -18,7 +19,8 @@ struct succession {
     int64_t now;
 };
 
-/* Appends the event to the log in DIR/log, which no broker has open, and writes its checkpoint.  0;
+/* Appends the event to the log in DIR/log, which no broker has open, and writes its checkpoint,
+ * which the signer remembers (signed.h).  0;
  * ERR_REGISTRY, ERR_EXISTS, ERR_FIELD, ERR_DENIED or ERR_KEY_UNKNOWN and nothing changed; ERR_IO,
  * ERR_FULL, ERR_UNKNOWN; with a sentence in `why`.  Blocks. */
 int succession_found(struct journal *j, const char *dir, const struct succession *s,

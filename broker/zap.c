@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/zap.h"
 
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -107,10 +109,18 @@ static const struct option {
     {ZMQ_HEARTBEAT_TTL, 8000}, {ZMQ_TCP_KEEPALIVE, 1},      {ZMQ_LINGER, 200},
 };
 
+/* A ROUTER counts its routing ids up from what rand() gives, and libzmq aborts when it comes to one
+ * that a peer chose for itself: where the count begins is nobody's to know. */
+static void *socket_new(void *context)
+{
+    srand(randombytes_random());
+    return zmq_socket(context, ZMQ_ROUTER);
+}
+
 void *zap_router(void *context, const struct seat_key *server, struct buf *why)
 {
     int64_t most = FRAME_MOST + 4096;
-    void *socket = zmq_socket(context, ZMQ_ROUTER);
+    void *socket = socket_new(context);
     bool ok = socket != NULL;
 
     for (size_t i = 0; ok && i < sizeof options / sizeof *options; i++)

@@ -41,6 +41,10 @@ struct chancery_options {
     int64_t give_up;      /* microseconds after which a publish becomes unknown; 0 = never */
     bool patient; /* publishing waits while the broker takes nothing (log.full, clock.jump), for
                      who has nothing else to do; otherwise it is refused */
+    const void *delegation; /* of chancery_delegate, to this client's CURVE key: each session is
+                               that of the seat that signed it, as far as it goes; NULL = none.
+                               Nothing is signed or kept then: keep_dir is NULL */
+    size_t delegation_size;
 };
 
 /* 0, or the error with a sentence in `why` (may be NULL). Does not wait for the connection. */
@@ -56,6 +60,8 @@ struct chancery_session {
     uint64_t head;   /* last recorded position when the session began */
     int mode;        /* Mode of envelope.proto: 2 on an exercise log */
     uint64_t number; /* of this session, from 1 */
+    int64_t now;     /* the log's time when the session began */
+    int64_t until;   /* when a delegated session ends; 0 = it is none */
 };
 
 /* Called whenever a session begins (connected, and again after each reconnection).  With a keep_dir
@@ -64,6 +70,10 @@ struct chancery_session {
  * own. */
 void chancery_on_session(struct chancery *c,
                          void (*session)(void *arg, const struct chancery_session *s), void *arg);
+/* Called whenever the broker refuses to begin one, e.g. by delegation.expired, which no waiting
+ * mends.  It is asked again every few seconds until the client is closed. */
+void chancery_on_refusal(struct chancery *c,
+                         void (*refused)(void *arg, const char *code, const char *text), void *arg);
 /* The current session, or NULL. */
 const struct chancery_session *chancery_current(const struct chancery *c);
 
@@ -117,6 +127,7 @@ struct chancery_event {
     uint64_t reply_to;          /* position; 0 = none */
     const uint64_t *references; /* positions; at most 64; needed by a kind that is not NEW */
     size_t n_references;
+    const uint8_t *reference_hashes; /* of their envelopes, 32 bytes each; NULL = not stated */
     int64_t created, effective, expires, due;
     const char *case_id, *language, *marking, *acting_for;
     bool personal_data;
@@ -124,12 +135,26 @@ struct chancery_event {
 
 /* Publishes 1 to 64 events, all or nothing, in this order; what is published first is recorded
  * first.  `done` comes once.  Returns 0, or ERR_BOUNDS/ERR_TEXT (nothing sent), or ERR_BUSY (too
- * much unconfirmed: wait for some `done`).  Where thousands of
- * events a second pass, mallopt(M_TRIM_THRESHOLD, 32 << 20) and mallopt(M_MMAP_THRESHOLD, 4 << 20)
- * keep the C library from giving the memory of each frame back to the system and asking for it
- * again. */
+ * much unconfirmed: wait for some `done`), or ERR_DENIED for a delegated client, which signs for
+ * nobody.  Where thousands of events a second pass, mallopt(M_TRIM_THRESHOLD, 32 << 20) and
+ * mallopt(M_MMAP_THRESHOLD, 4 << 20) keep the C library from giving the memory of each frame back
+ * to the system and asking for it again. */
 int chancery_publish(struct chancery *c, const struct chancery_event events[], size_t n,
                      chancery_published *done, void *arg);
+
+struct chancery_signed { /* an event that the session's seat signed, here or elsewhere */
+    const void *event;   /* the SignedEvent's bytes */
+    size_t event_size;
+    const void *payload;
+    size_t payload_size;
+};
+
+/* Publishes 1 to 64 of them as they are, as chancery_publish does and told likewise; copied.  They
+ * are never signed again, so seat.order is a refusal: whoever signed them asks chancery_tail and
+ * signs anew.  ERR_CONFIG with a keep_dir; what cannot be an event is ERR_MALFORMED and the like.
+ */
+int chancery_publish_signed(struct chancery *c, const struct chancery_signed events[], size_t n,
+                            chancery_published *done, void *arg);
 
 /* Where this seat stands in a stream: its last seat_seq (0 = none) and its event's position. */
 int chancery_tail(struct chancery *c, const char *stream,
@@ -245,6 +270,7 @@ struct chancery_access { /* may the seat do this? */
     int verb;                  /* Verb */
     const char *stream, *type; /* of ASK and OFFER: the service, and the question's type */
     int label;                 /* Label; 0 = whatever the event's */
+    const char *through;       /* seat of a gateway: in a delegated session; NULL = by itself */
 };
 
 /* Asks the broker, of whoever may read the registry.  `done` comes once: err 0 with the answer, the
@@ -253,6 +279,25 @@ int chancery_may(struct chancery *c, const struct chancery_access *question,
                  void (*done)(void *arg, int err, bool allowed, const char *rule,
                               const char *reason),
                  void *arg);
+
+/* ---- delegations ---- */
+
+enum { CHANCERY_DELEGATION_MOST = 512 };
+
+struct chancery_delegation { /* what a person's seat lets a gateway do in its name */
+    const char *log;         /* as in chancery_session */
+    uint8_t gateway[32];     /* CURVE public key of the gateway */
+    bool publish, read, ask; /* at least one; to publish is to hand on what the seat signed */
+    int64_t issued, expires; /* by the log's time; at most 12 hours between them */
+};
+
+/* Signs it with a seat's keys: `token` has CHANCERY_DELEGATION_MOST bytes, of which `*size` are
+ * used.  Whoever has the token and the gateway's key acts by it until it expires, the seat
+ * withdraws it (SeatDelegationsWithdrawn of registry.proto) or its key is revoked: keep it secret.
+ * 0, or the error of reading the file, of the token that its key lies on, or ERR_FIELD, ERR_BOUNDS,
+ * with a sentence in `why` (may be NULL). Blocks for file and token. */
+int chancery_delegate(const char *key_file, const struct chancery_delegation *d, void *token,
+                      size_t *size, char why[256]);
 
 /* ---- receipts ---- */
 

@@ -13,6 +13,7 @@
 
 #include "lib/client.h"
 #include "lib/client_open.h"
+#include "lib/delegation.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -219,6 +220,7 @@ static void say_hello(struct chancery *c)
     hello.version = PROTOCOL;
     hello.log = c->log ? c->log : "";
     hello.software = c->software;
+    hello.delegation = (ProtobufCBinaryData){c->delegation_size, c->delegation};
     frame.ref = c->hello = client_ref(c);
     frame.body_case = CORE__FRAME__BODY_HELLO;
     frame.hello = &hello;
@@ -280,7 +282,9 @@ static void take_session(struct chancery *c, const Core__Welcome *w)
                                            .office = c->session_office,
                                            .head = w->head,
                                            .mode = (int)w->mode,
-                                           .number = c->session.number + 1};
+                                           .number = c->session.number + 1,
+                                           .now = w->now,
+                                           .until = w->until};
 }
 
 static void on_welcome(struct chancery *c, const Core__Frame *f)
@@ -332,6 +336,8 @@ static void on_refused(struct chancery *c, const Core__Frame *f)
         log_error("client.session", "the broker refuses the session code=%s text=%s",
                   f->refused->code, f->refused->text);
         c->hello_wait = HELLO_WAIT_MOST;
+        if (c->on_refusal)
+            c->on_refusal(c->on_refusal_arg, f->refused->code, f->refused->text);
         return;
     }
     if (!publishing_refused(c, f) && !request_answered(c, f) && !readings_refused(c, f) &&
@@ -367,10 +373,10 @@ static const struct frame_row {
     {CORE__FRAME__BODY_HEAD, on_answer},
     {CORE__FRAME__BODY_PART_STORED, on_part_stored},
     {CORE__FRAME__BODY_PART_CHUNK, on_answer},
-    {CORE__FRAME__BODY_PROOF, on_answer},
     {CORE__FRAME__BODY_STATUS, on_answer},
     {CORE__FRAME__BODY_ACCESS, on_answer},
     {CORE__FRAME__BODY_REGISTRY, on_answer},
+    {CORE__FRAME__BODY_PROOF, on_answer},
 };
 
 static void on_receive(void *arg, zmq_msg_t parts[], int n)
@@ -550,6 +556,29 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- open and close ---- */
 
+static int take_delegation(struct chancery *c, const struct chancery_options *o, struct buf *why)
+{
+    struct delegation_shown shown;
+    char where[128] = "";
+    int rc = o->delegation
+                 ? delegation_read(&shown, slice_of(o->delegation, o->delegation_size), where)
+                 : 0;
+
+    if (rc) {
+        buf_printf(why, "not a delegation: %s%s%s", where, where[0] ? ": " : "", err_text(rc));
+        return rc;
+    }
+    if (!o->delegation)
+        return 0;
+    if (o->keep_dir) {
+        buf_add_str(why, "in a delegated session nothing is signed, so nothing is kept");
+        return ERR_CONFIG;
+    }
+    memcpy(c->delegation, o->delegation, o->delegation_size);
+    c->delegation_size = o->delegation_size;
+    return 0;
+}
+
 static int check_options(struct chancery *c, const struct chancery_options *o, struct buf *why)
 {
     if (!o->endpoint) {
@@ -564,7 +593,7 @@ static int check_options(struct chancery *c, const struct chancery_options *o, s
         buf_add_str(why, "the name of the software has at most 64 bytes");
         return ERR_BOUNDS;
     }
-    return 0;
+    return take_delegation(c, o, why);
 }
 
 static int open_key(struct seat_key *key, const char *file, struct buf *why)
@@ -680,6 +709,13 @@ void chancery_on_session(struct chancery *c,
 {
     c->on_session = session;
     c->on_session_arg = arg;
+}
+
+void chancery_on_refusal(struct chancery *c,
+                         void (*refused)(void *arg, const char *code, const char *text), void *arg)
+{
+    c->on_refusal = refused;
+    c->on_refusal_arg = arg;
 }
 
 const struct chancery_session *chancery_current(const struct chancery *c)

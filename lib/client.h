@@ -73,7 +73,9 @@ struct chancery {
     char *endpoint, *log, *software;
     uint8_t server_key[KEY_SIZE];
     struct seat_key key;
-    uint64_t give_up; /* ms; 0 = never */
+    uint8_t delegation[CHANCERY_DELEGATION_MOST];
+    size_t delegation_size; /* 0 = none */
+    uint64_t give_up;       /* ms; 0 = never */
     bool patient;
 
     void *context;
@@ -97,6 +99,8 @@ struct chancery {
     bool returning; /* the broker takes envelopes that were made for them */
     void (*on_session)(void *arg, const struct chancery_session *s);
     void *on_session_arg;
+    void (*on_refusal)(void *arg, const char *code, const char *text);
+    void *on_refusal_arg;
 
     struct request *requests, *requests_last;
     struct publishing publishing;

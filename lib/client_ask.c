@@ -436,6 +436,7 @@ int chancery_may(struct chancery *c, const struct chancery_access *question,
     body.stream = question->stream;
     body.type = question->type ? question->type : "";
     body.label = (Core__Label)question->label;
+    body.through = question->through ? question->through : "";
     frame.body_case = CORE__FRAME__BODY_GET_ACCESS;
     frame.get_access = &body;
     request_start(c, &ask->request, &frame);

@@ -264,6 +264,9 @@ static void fill_references(struct batch *b, Core__Envelope *out, const struct c
     out->references = arena_take(b->arena, e->n_references * sizeof *out->references);
     for (size_t i = 0; i < e->n_references; i++)
         out->references[i] = event_ref(b, e->references[i]);
+    for (size_t i = 0; e->reference_hashes && i < e->n_references; i++)
+        out->references[i]->envelope_hash =
+            take_bytes(b, e->reference_hashes + i * HASH_SIZE, HASH_SIZE);
     if (e->reply_to)
         out->in_reply_to = event_ref(b, e->reply_to);
 }
@@ -368,4 +371,50 @@ int batch_make(struct batch **out, struct spares *s, const struct chancery_event
     else
         *out = b;
     return rc;
+}
+
+/* ---- events that the caller signed ---- */
+
+static int take_signed(struct batch *b, size_t i, const struct chancery_signed *e,
+                       struct slice *bytes)
+{
+    struct event event;
+    char where[128];
+
+    if (e->event_size > FRAME_MOST || e->payload_size > FRAME_MOST - e->event_size)
+        return ERR_BOUNDS;
+    b->bytes += e->event_size + e->payload_size + EVENT_EXTRA;
+    if (b->bytes > FRAME_MOST)
+        return ERR_BOUNDS;
+    *bytes = slice_of(take(b, e->event, e->event_size), e->event_size);
+    b->payloads[i] = slice_of(take(b, e->payload, e->payload_size), e->payload_size);
+    int rc = event_open(&event, *bytes, b->payloads[i], b->arena, where);
+    Core__Envelope *own = rc == 0 ? arena_take(b->arena, sizeof *own) : NULL;
+    if (!own)
+        return rc ? rc : ERR_BOUNDS;
+    *own = *event.envelope;
+    b->envelopes[i] = own;
+    return 0;
+}
+
+int batch_take(struct batch **out, struct spares *s, uint64_t ref,
+               const struct chancery_signed events[], size_t n)
+{
+    struct slice bytes[BATCH_MOST] = {{0}};
+
+    if (n < 1 || n > BATCH_MOST)
+        return ERR_BOUNDS;
+    struct batch *b = batch_new(s, n);
+    int rc = 0;
+    b->given = true;
+    b->ref = ref;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = take_signed(b, i, &events[i], &bytes[i]);
+    if (rc) {
+        batch_free(s, b);
+        return rc;
+    }
+    batch_pack(b, bytes, b->payloads);
+    *out = b;
+    return 0;
 }

@@ -25,6 +25,7 @@ struct batch {
     bool in_doubt;   /* sent and not answered: it may be recorded */
     bool halted;     /* refused while the broker took nothing */
     bool left;       /* by an earlier process */
+    bool given;      /* signed by the caller: never again */
     unsigned tries, busy;
     uint64_t deadline; /* ms of the loop's clock; 0 = none */
     uint64_t kept;     /* number in the keep; 0 = none */
@@ -65,3 +66,7 @@ void batch_answer(struct batch *b, const struct chancery_result *result);
 /* Of 1 to 64 events, copied: 0, ERR_BOUNDS or ERR_TEXT. */
 int batch_make(struct batch **out, struct spares *s, const struct chancery_event events[],
                size_t n);
+/* Of 1 to 64 events that are signed, copied and packed under that ref: 0, or what event_open finds.
+ */
+int batch_take(struct batch **out, struct spares *s, uint64_t ref,
+               const struct chancery_signed events[], size_t n);

@@ -174,7 +174,8 @@ static void drained(struct chancery *c)
         p->draining = false;
         tails_forget(p);
         for (struct batch *b = p->again.first; b; b = b->next)
-            batch_unsign(b);
+            if (!b->given)
+                batch_unsign(b);
         batches_prepend(&p->waiting, &p->again);
     }
     client_soon(c);
@@ -387,6 +388,8 @@ static bool is_again(struct chancery *c, struct batch *b, int err, bool first)
 {
     unsigned most = b->is_answer ? TRIES_OF_ANSWER : TRIES_MOST;
 
+    if (b->given && (err == ERR_SEAT_ORDER || err == ERR_LOG))
+        return false;
     if (err == ERR_SEAT_ORDER)
         return !first || b->tries++ < most;
     if (err == ERR_LOG) /* signed for a log that this one goes on from */
@@ -517,6 +520,18 @@ int publishing_open(struct chancery *c, const struct chancery_options *options, 
 
 /* ---- what the caller publishes ---- */
 
+static void add_waiting(struct chancery *c, struct batch *b, chancery_published *done, void *arg)
+{
+    struct publishing *p = &c->publishing;
+
+    b->done = done;
+    b->arg = arg;
+    b->deadline = c->give_up ? uv_now(c->loop) + c->give_up : 0;
+    p->bytes += b->bytes;
+    batches_add(&p->waiting, b);
+    client_soon(c);
+}
+
 int chancery_publish(struct chancery *c, const struct chancery_event events[], size_t n,
                      chancery_published *done, void *arg)
 {
@@ -525,14 +540,30 @@ int chancery_publish(struct chancery *c, const struct chancery_event events[], s
 
     if (c->closing)
         return ERR_CANCELLED;
+    if (c->delegation_size)
+        return ERR_DENIED;
     int rc = p->bytes >= UNCONFIRMED_MOST ? ERR_BUSY : batch_make(&b, &p->spares, events, n);
+    if (rc == 0)
+        add_waiting(c, b, done, arg);
+    return rc;
+}
+
+int chancery_publish_signed(struct chancery *c, const struct chancery_signed events[], size_t n,
+                            chancery_published *done, void *arg)
+{
+    struct publishing *p = &c->publishing;
+    struct batch *b = NULL;
+
+    if (c->closing)
+        return ERR_CANCELLED;
+    if (p->keep)
+        return ERR_CONFIG;
+    int rc = p->bytes >= UNCONFIRMED_MOST ? ERR_BUSY
+                                          : batch_take(&b, &p->spares, client_ref(c), events, n);
     if (rc)
         return rc;
-    b->done = done;
-    b->arg = arg;
-    b->deadline = c->give_up ? uv_now(c->loop) + c->give_up : 0;
-    p->bytes += b->bytes;
-    batches_add(&p->waiting, b);
-    client_soon(c);
+    for (size_t i = 0; i < n; i++) /* the seat's next number is another one behind them */
+        tail_of(p, b->envelopes[i]->stream)->known = false;
+    add_waiting(c, b, done, arg);
     return 0;
 }

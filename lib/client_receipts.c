@@ -34,7 +34,10 @@ void checkpoint_tick(struct chancery *c)
     Core__GetHead get = CORE__GET_HEAD__INIT;
     struct publishing *p = &c->publishing;
 
-    if (!p->keep || !c->welcome || p->head_asked || !keep_wants_checkpoint(p->keep, c->session.log))
+    if (!p->keep)
+        return;
+    keep_let_go(p->keep);
+    if (!c->welcome || p->head_asked || !keep_wants_checkpoint(p->keep, c->session.log))
         return;
     struct request *q = mem_new(sizeof *q);
     q->done = on_head;

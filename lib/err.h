@@ -66,6 +66,12 @@
     X(ERR_VERSION, "version.unknown", "written by another version of the format")                \
     X(ERR_STRANGER, "stranger", "the key is not registered")                                     \
     X(ERR_CANCELLED, "cancelled", "ended before it was done")                                    \
+    X(ERR_DELEGATION, "delegation.invalid",                                                      \
+      "the delegation does not hold here; ask its seat for another one")                         \
+    X(ERR_DELEGATION_EXPIRED, "delegation.expired",                                              \
+      "the delegation's time is over; ask its seat for another one")                             \
+    X(ERR_DELEGATION_WITHDRAWN, "delegation.withdrawn",                                          \
+      "the seat took its delegations back; forget this one")                                     \
     X(ERR_SEALED, "part.sealed", "sealed for other keys than this one")
 
 #define ERR_NUMBER_(name, code, text) name##_NUMBER_,

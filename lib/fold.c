@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "chancery/core/v1/answers.pb-c.h"
+#include "chancery/core/v1/transcripts.pb-c.h"
 #include "lib/scan.h"
 #include "lib/worker.h"
 
@@ -107,11 +108,18 @@ bool fold_owns(const struct fold *f, const char *stream)
            (f->worker->wake && strcmp(stream, f->worker->wake) == 0);
 }
 
+/* An office's word about paper is no request: the worker that goes by it has a row for it. */
+static bool is_word(const char *type)
+{
+    return strcmp(type, core__transcript_confirmed__descriptor.name) == 0 ||
+           strcmp(type, core__transcript_disowned__descriptor.name) == 0;
+}
+
 bool fold_answers(const struct fold *f, const char *stream, const char *type)
 {
     const struct worker_row *row = row_find(f->worker, type);
 
-    return (row && row->decide) || is_request_stream(f->worker, stream);
+    return (row && row->decide) || (is_request_stream(f->worker, stream) && !is_word(type));
 }
 
 /* ---- inputs ---- */

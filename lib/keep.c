@@ -246,6 +246,11 @@ static bool is_covered(void *arg, const char *log, uint64_t greatest)
            is_returned(k, log, NULL);
 }
 
+void keep_let_go(struct keep *k)
+{
+    receipts_drop(k->receipts, is_covered, k);
+}
+
 bool keep_wants_checkpoint(const struct keep *k, const char *log)
 {
     uint64_t greatest = receipts_surplus(k->receipts, log);
@@ -263,7 +268,7 @@ int keep_checkpoint(struct keep *k, const char *log, struct slice note)
     if (rc)
         return rc;
     k->checkpoint = c;
-    receipts_drop(k->receipts, is_covered, k);
+    keep_let_go(k);
     return 0;
 }
 
@@ -342,7 +347,7 @@ int keep_open(struct keep **out, const char *dir, const struct receipts_policy *
         keep_close(k);
         k = NULL;
     } else {
-        receipts_drop(k->receipts, is_covered, k);
+        keep_let_go(k);
     }
     *out = k;
     return rc;

@@ -45,6 +45,9 @@ struct receipts *keep_receipts(struct keep *k);
 
 /* ---- dropping receipts ---- */
 
+/* Drops those that the policy lets go and that the checkpoint held covers: it may have been ahead
+ * of them when it came. */
+void keep_let_go(struct keep *k);
 /* Receipts of the log that the policy lets go are not covered by the checkpoint held. */
 bool keep_wants_checkpoint(const struct keep *k, const char *log);
 /* Holds the checkpoint (from its origin, the log) from now on, and drops what it covers and the

@@ -38,8 +38,8 @@ int receipts_open(struct receipts **out, const char *dir, const struct receipts_
                   struct buf *why);
 void receipts_close(struct receipts *r); /* NULL is fine */
 
-/* Adds what was recorded together, and the broker's signature for it (NULL: none): on disk after the
- * next receipts_sync.  0 or ERR_IO. */
+/* Adds what was recorded together, and the broker's signature for it (NULL: none): on disk after
+ * the next receipts_sync.  0 or ERR_IO. */
 int receipts_add(struct receipts *r, const char *log, const Core__Record records[], size_t n,
                  const Core__Receipt *countersigned);
 int receipts_sync(struct receipts *r); /* 0 or ERR_IO; blocks */

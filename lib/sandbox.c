@@ -24,18 +24,26 @@ enum part { /* of an instance */
             PARTS = 2,
             RUN = 4,
             KEEP = 8,
+            SIGNED = 16,
+};
+
+enum reach { /* of other machines */
+             NOBODY,
+             BROKER,  /* where the settings say */
+             ANYBODY, /* whom it finds by name */
 };
 
 static const struct profile {
     const char *name;
     unsigned parts;
-    bool anywhere; /* speaks to machines that it finds by name */
+    enum reach reach;
 } profiles[] = {
-    [SANDBOX_BROKER] = {"broker", LOG | PARTS | RUN, false},
-    [SANDBOX_WORKER] = {"worker", RUN, false},
-    [SANDBOX_SENDER] = {"sender", KEEP, true},
-    [SANDBOX_METRICS] = {"metrics", 0, false},
-    [SANDBOX_LISTS] = {"lists", KEEP | RUN, false},
+    [SANDBOX_BROKER] = {"broker", LOG | PARTS | RUN, BROKER},
+    [SANDBOX_SIGNER] = {"signer", SIGNED, NOBODY},
+    [SANDBOX_WORKER] = {"worker", RUN, BROKER},
+    [SANDBOX_SENDER] = {"sender", KEEP, ANYBODY},
+    [SANDBOX_METRICS] = {"metrics", 0, BROKER},
+    [SANDBOX_LISTS] = {"lists", KEEP | RUN, BROKER},
 };
 
 /* ---- places ---- */
@@ -91,6 +99,8 @@ static void place_parts(struct places *p, unsigned parts, const struct settings 
         place_made(p, mem_printf("%s/parts", s->dir), s->dir);
     if (parts & RUN)
         place(p, s->run_dir, PLACE_WRITE);
+    if (parts & SIGNED)
+        place_owned(p, mem_printf("%s/signer", s->dir), PLACE_WRITE);
     if (parts & KEEP)
         place_made(p, mem_str(s->keep_dir), s->keep);
 }
@@ -184,13 +194,14 @@ static uint16_t port_of(const char *endpoint)
 /* The broker goes to its own door, to see that strangers find it shut. */
 static struct ports ports_of(const struct sandbox *s, bool names)
 {
+    const enum reach reach = profiles[s->profile].reach;
     const char *connects = s->listen ? s->listen : s->settings->endpoint;
 
     return (struct ports){
         .listen = s->port ? s->port : port_of(s->listen),
-        .connect = port_of(connects),
+        .connect = reach == NOBODY ? 0 : port_of(connects),
         .names = names,
-        .connect_any = profiles[s->profile].anywhere,
+        .connect_any = reach == ANYBODY,
     };
 }
 
@@ -232,7 +243,8 @@ static void find_places(struct places *p, const struct sandbox *s, bool names)
 int sandbox_enter(const struct sandbox *s, struct buf *why)
 {
     const struct profile *profile = &profiles[s->profile];
-    bool names = profile->anywhere || (!s->listen && is_tcp(s->settings->endpoint));
+    bool names = profile->reach == ANYBODY ||
+                 (profile->reach == BROKER && !s->listen && is_tcp(s->settings->endpoint));
     const struct ports ports = ports_of(s, names);
     const struct calls calls = {
         .internet = names || ports.listen, .library = names || s->program, .program = s->program};

@@ -20,6 +20,7 @@
  *
  *   profile   instance                     network                          besides
  *   broker    log, parts, run              its own port, where it has one
+ *   signer    what it signed               none
  *   worker    run                          the broker's port, likewise
  *   sender    keep                         any: names, mail                 /etc, certificates
  *   metrics                                its own port, the broker's
@@ -40,6 +41,7 @@
 
 enum sandbox_profile {
     SANDBOX_BROKER,
+    SANDBOX_SIGNER,
     SANDBOX_WORKER,
     SANDBOX_SENDER,
     SANDBOX_METRICS,

@@ -2,7 +2,8 @@
 /* settings.h - an instance's directory, and the settings that every process of it reads
  *
  * An instance is a directory: chancery.conf, log/, parts/, log.vkey, keys/<seat>.key, keep/<seat>/
- * (what a seat published: see keep.h), run/ (socket, small files of the processes).  One
+ * (what a seat published: see keep.h), signer/ (what the log's key
+ * signed last), run/ (socket, small files of the processes).  One
  * configuration file serves all processes: each reads the sections that it knows and skips those of
  * the others; a section that nobody knows is an error. Paths in it are relative to the directory
  * that it lies in.

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(name slice hash tree tile scan sign note proof envelope conf program seal vectors)
+foreach(name slice hash tree tile scan sign delegation note proof envelope conf program seal vectors)
   chancery_test(${name} lib_base)
 endforeach()
+chancery_test(bombs lib_base)
+target_sources(test_bombs PRIVATE support/bombs.c)
 target_sources(test_vectors PRIVATE support/vectors.c)
 target_link_libraries(test_vectors PRIVATE PkgConfig::SODIUM)
 target_link_libraries(test_proof PRIVATE PkgConfig::SODIUM)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(json lib_base proto_embargo)
-foreach(name card contacts draft forecast near pick progress rates report text told)
+foreach(name card contacts draft forecast near pick progress rates report roll text told)
   chancery_test(${name} adapter_terminal)
 endforeach()
 

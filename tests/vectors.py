@@ -210,17 +210,31 @@ def check_answer_ids(vectors):
         assert raw.hex() == row["id"].replace("-", "")
 
 
+def check_delegation(decoder, vectors, pair):
+    row = vectors["delegation"]
+    text = bytes.fromhex(row["text"])
+    assert decoder.message("Delegation", text) == row["fields"], row["fields"]
+    signed = decoder.message("SignedDelegation", bytes.fromhex(row["signed"]))
+    raw = {k: base64.b64decode(v) for k, v in signed.items()}
+    assert raw["delegation"] == text and raw["keyId"] == sha(bytes(pair.verify_key))[:8]
+    verify(bytes(pair.verify_key), b"chancery-delegation-v1\0" + text, raw["signature"])
+    assert pair.sign(b"chancery-delegation-v1\0" + text).signature == raw["signature"]
+
+
 def main():
     path = sys.argv[1]
     with open(path, encoding="utf-8") as f:
         vectors = json.load(f)
-    proto = os.path.join(os.path.dirname(path), "chancery/core/v1/envelope.proto")
-    with open(proto, encoding="utf-8") as f:
-        decoder = Decoder(f.read())
+    text = ""
+    for name in ("envelope", "registry", "frames"):
+        with open(os.path.join(os.path.dirname(path), f"chancery/core/v1/{name}.proto"), encoding="utf-8") as f:
+            text += f.read()
+    decoder = Decoder(text)
     pair, _ = check_key(vectors["seat_key"])
     check_batch(decoder, vectors, pair)
     check_log(vectors, check_key(vectors["log_key"])[0])
     check_answer_ids(vectors)
+    check_delegation(decoder, vectors, pair)
     print("vectors.json: ok")
 
 

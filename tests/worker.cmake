@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 chancery_test(registry broker_core)
+chancery_test(mutants broker_core)
+target_sources(test_mutants PRIVATE support/oracle.c)
+add_dependencies(test_mutants chancery-init)
 chancery_test(merge lib_worker)
 chancery_test(fold rig)
 target_sources(test_fold PRIVATE support/tally.c)

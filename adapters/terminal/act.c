@@ -32,6 +32,22 @@ bool act_agreed(const struct call *c, const char *sentence)
     return false;
 }
 
+/* Those of the acts just recorded that other administrators must sign too. */
+static void say_waiting(struct session *s, uint64_t first, size_t n)
+{
+    const Core__Registry *r = registry_quietly(s);
+    struct buf waiting = {0};
+
+    for (size_t i = 0; r && i < r->n_acts; i++)
+        if (r->acts[i]->position >= first && r->acts[i]->position < first + n)
+            buf_printf(&waiting, " %llu", (unsigned long long)r->acts[i]->position);
+    if (waiting.size)
+        printf("it waits there for other administrators, and is not in force: chancery act "
+               "confirm%s\n",
+               buf_cstr(&waiting));
+    buf_free(&waiting);
+}
+
 static int publish(struct session *s, const ProtobufCMessage *const messages[], size_t n,
                    const char *sentence)
 {
@@ -46,10 +62,8 @@ static int publish(struct session *s, const ProtobufCMessage *const messages[], 
     else if (rc == DONE)
         printf("%s: recorded at positions %llu to %llu\n", sentence, (unsigned long long)position,
                (unsigned long long)(position + n - 1));
-    if (rc == DONE && registry_waits(s, position))
-        printf("it waits there for other administrators, and is not in force: chancery act confirm "
-               "%llu\n",
-               (unsigned long long)position);
+    if (rc == DONE)
+        say_waiting(s, position, n);
     return rc;
 }
 
@@ -62,7 +76,8 @@ int act_sign(const struct call *c, struct session *s, const ProtobufCMessage *co
     return rc;
 }
 
-int act_one(const struct call *c, const ProtobufCMessage *message, char *sentence)
+static int act_all(const struct call *c, const ProtobufCMessage *const messages[], size_t n,
+                   char *sentence)
 {
     struct session s;
     int rc = session_open_publishing(&s, c);
@@ -71,9 +86,14 @@ int act_one(const struct call *c, const ProtobufCMessage *message, char *sentenc
         mem_free(sentence);
         return rc;
     }
-    rc = act_sign(c, &s, &message, 1, sentence);
+    rc = act_sign(c, &s, messages, n, sentence);
     session_close(&s);
     return rc;
+}
+
+int act_one(const struct call *c, const ProtobufCMessage *message, char *sentence)
+{
+    return act_all(c, &message, 1, sentence);
 }
 
 static const char *given(const struct call *c, enum option o)
@@ -413,25 +433,61 @@ int quorum_set_run(const struct call *c)
     return act_one(c, &m.base, mem_printf("%lu administrators sign what touches the whole", n));
 }
 
+/* The positions that are given, and what is signed of them: "12, 13 and 14". */
+static int positions_take(const struct call *c, uint64_t positions[ARGUMENTS_MOST],
+                          struct buf *words)
+{
+    for (int i = 0; i < c->n_arguments; i++) {
+        if (!call_position(c, c->argument[i], &positions[i]))
+            return USAGE;
+        buf_printf(words, "%s%llu",
+                   i == 0                   ? ""
+                   : i + 1 < c->n_arguments ? ", "
+                                            : " and ",
+                   (unsigned long long)positions[i]);
+    }
+    return DONE;
+}
+
 int act_confirm_run(const struct call *c)
 {
-    Core__ActConfirmed m = CORE__ACT_CONFIRMED__INIT;
+    Core__ActConfirmed m[ARGUMENTS_MOST];
+    const ProtobufCMessage *all[ARGUMENTS_MOST];
+    uint64_t positions[ARGUMENTS_MOST];
+    struct buf words = {0};
+    int rc = positions_take(c, positions, &words);
 
-    if (!call_position(c, c->argument[0], &m.position))
-        return USAGE;
-    return act_one(c, &m.base,
-                   mem_printf("You sign the act of position %llu; `event show %llu` shows it",
-                              (unsigned long long)m.position, (unsigned long long)m.position));
+    for (int i = 0; rc == DONE && i < c->n_arguments; i++) {
+        core__act_confirmed__init(&m[i]);
+        m[i].position = positions[i];
+        all[i] = &m[i].base;
+    }
+    if (rc == DONE)
+        rc =
+            act_all(c, all, (size_t)c->n_arguments,
+                    mem_printf("You sign the %s of position %s; `chancery act ls` tells what waits",
+                               c->n_arguments > 1 ? "acts" : "act", buf_cstr(&words)));
+    buf_free(&words);
+    return rc;
 }
 
 int act_withdraw_run(const struct call *c)
 {
-    Core__ActWithdrawn m = CORE__ACT_WITHDRAWN__INIT;
+    Core__ActWithdrawn m[ARGUMENTS_MOST];
+    const ProtobufCMessage *all[ARGUMENTS_MOST];
+    uint64_t positions[ARGUMENTS_MOST];
+    struct buf words = {0};
+    int rc = positions_take(c, positions, &words);
 
-    if (!call_position(c, c->argument[0], &m.position))
-        return USAGE;
-    m.reason = given(c, OPT_REASON);
-    return act_one(
-        c, &m.base,
-        mem_printf("The act of position %llu is dropped", (unsigned long long)m.position));
+    for (int i = 0; rc == DONE && i < c->n_arguments; i++) {
+        core__act_withdrawn__init(&m[i]);
+        m[i].position = positions[i];
+        m[i].reason = given(c, OPT_REASON);
+        all[i] = &m[i].base;
+    }
+    if (rc == DONE)
+        rc = act_all(c, all, (size_t)c->n_arguments,
+                     mem_printf("What waits at position %s is dropped", buf_cstr(&words)));
+    buf_free(&words);
+    return rc;
 }

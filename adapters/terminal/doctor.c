@@ -19,6 +19,7 @@ static const struct check {
     {"file-system", false, doctor_file_system},
     {"sync", false, doctor_sync},
     {"space", false, doctor_space},
+    {"parts", false, doctor_parts},
     {"broker", false, doctor_broker},
     {"time", false, doctor_time},
     {"log", true, doctor_log},

@@ -32,6 +32,7 @@ void doctor_keys(struct doctor *d);
 void doctor_file_system(struct doctor *d);
 void doctor_sync(struct doctor *d);
 void doctor_space(struct doctor *d);
+void doctor_parts(struct doctor *d);
 void doctor_broker(struct doctor *d);
 void doctor_time(struct doctor *d);
 void doctor_log(struct doctor *d);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* doctor_disk.c - does the disk keep what it says, is it the right kind, and is there room? */
+/* doctor_disk.c - does the disk keep what it says, is it the right kind, is there room, and whose
+ * are the parts? */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -162,15 +164,24 @@ void doctor_sync(struct doctor *d)
 
 /* ---- room ---- */
 
-void doctor_space(struct doctor *d)
+static int64_t reserve_of(const struct doctor *d)
 {
-    char *dir = log_dir(d), *stated = doctor_stated(d, "[broker] disk-reserve");
+    char *stated = doctor_stated(d, "[broker] disk-reserve");
     int64_t reserve = 0;
-    struct statvfs fs;
-    struct buf free_text = {0}, reserve_text = {0};
 
     if (stated)
         conf_number(CONF_SIZE, stated, &reserve);
+    mem_free(stated);
+    return reserve;
+}
+
+void doctor_space(struct doctor *d)
+{
+    char *dir = log_dir(d);
+    int64_t reserve = reserve_of(d);
+    struct statvfs fs;
+    struct buf free_text = {0}, reserve_text = {0};
+
     if (statvfs(dir, &fs) == 0) {
         int64_t room = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
         text_size(&free_text, (uint64_t)room);
@@ -193,6 +204,61 @@ void doctor_space(struct doctor *d)
     }
     buf_free(&free_text);
     buf_free(&reserve_text);
-    mem_free(stated);
+    mem_free(dir);
+}
+
+/* ---- parts ---- */
+
+/* The broker guards the room of the log's file system alone. */
+static void check_own_room(struct doctor *d, const char *dir)
+{
+    int64_t reserve = reserve_of(d);
+    struct statvfs fs;
+    struct buf text = {0};
+
+    if (statvfs(dir, &fs) != 0)
+        return;
+    int64_t room = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+    text_size(&text, (uint64_t)room);
+    doctor_measure(d, "parts_free_bytes", "Free space on the parts' file system.", (double)room);
+    if (room < reserve)
+        doctor_find(d, HEALTH_FAIL, "make room there: putting a part fails when it is full",
+                    "%s lies on a file system of its own, with %s free", dir, buf_cstr(&text));
+    buf_free(&text);
+}
+
+static void check_parts(struct doctor *d, const char *dir, const struct stat *st)
+{
+    char *log = log_dir(d), *next = NULL;
+    struct stat beside = *st; /* where there is no log another check says so */
+
+    if (stat(log, &beside) == 0 && st->st_uid != beside.st_uid) {
+        next = mem_printf("chown -R --reference=%s %s", log, dir);
+        doctor_find(d, HEALTH_FAIL, next, "%s has another owner than %s: the broker cannot keep it",
+                    dir, log);
+    } else if (st->st_mode & 077) {
+        next = mem_printf("chmod 700 %s", dir);
+        doctor_find(d, HEALTH_FAIL, next, "%s is open to others (mode %o)", dir,
+                    st->st_mode & 07777);
+    }
+    if (st->st_dev != beside.st_dev)
+        check_own_room(d, dir);
+    mem_free(next);
+    mem_free(log);
+}
+
+void doctor_parts(struct doctor *d)
+{
+    char *dir = mem_printf("%s/parts", d->settings.dir);
+    size_t before = d->report.n;
+    struct stat st;
+
+    if (stat(dir, &st) == 0)
+        check_parts(d, dir, &st);
+    else if (errno != ENOENT) /* the broker makes it when it starts */
+        doctor_find(d, HEALTH_WARN, "run this as a user who may, for example root", "%s: %s", dir,
+                    strerror(errno));
+    if (d->report.n == before)
+        doctor_find(d, HEALTH_OK, "", "%s is the broker's alone", dir);
     mem_free(dir);
 }

@@ -88,6 +88,41 @@ static void check_mode(struct doctor *d, const char *path, mode_t most)
     mem_free(next);
 }
 
+/* Of a rotation that did not come to its end: whose it is says which of the two keys is taken. */
+static void check_rotation(struct doctor *d, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash + 1;
+    char *next = mem_printf("finish it: chancery seat rotate --seat %.*s",
+                            (int)(strlen(name) - strlen(".key.new")), name);
+
+    doctor_find(d, HEALTH_WARN, next, "%s is left by a rotation of keys that was interrupted",
+                path);
+    mem_free(next);
+}
+
+static bool ends(const char *name, const char *with)
+{
+    size_t n = strlen(name), m = strlen(with);
+
+    return n > m && strcmp(name + n - m, with) == 0;
+}
+
+/* SEAT.key, .key.new of a rotation under way, .key.old and .key.old.ID of those before: secret all
+ * of them, for an old key opens what was sealed for it. */
+static bool check_key_file(struct doctor *d, const char *dir, const char *name)
+{
+    bool in_use = ends(name, ".key"), new = ends(name, ".key.new");
+
+    if (!in_use && !new && !ends(name, ".key.old") && !strstr(name, ".key.old."))
+        return false;
+    char *path = mem_printf("%s/%s", dir, name);
+    check_mode(d, path, 0600);
+    if (new)
+        check_rotation(d, path);
+    mem_free(path);
+    return in_use;
+}
+
 static size_t check_keys_in(struct doctor *d, const char *dir)
 {
     DIR *keys = opendir(dir);
@@ -100,15 +135,8 @@ static size_t check_keys_in(struct doctor *d, const char *dir)
                     "%s: %s", dir, strerror(errno));
         return 0;
     }
-    for (const struct dirent *e; (e = readdir(keys));) {
-        const char *dot = strrchr(e->d_name, '.');
-        if (!dot || strcmp(dot, ".key") != 0)
-            continue;
-        char *path = mem_printf("%s/%s", dir, e->d_name);
-        check_mode(d, path, 0600);
-        mem_free(path);
-        n++;
-    }
+    for (const struct dirent *e; (e = readdir(keys));)
+        n += check_key_file(d, dir, e->d_name);
     closedir(keys);
     return n;
 }

@@ -91,6 +91,25 @@ static void tell_growth(struct doctor *d)
     buf_free(&text);
 }
 
+static void tell_unsigned(struct doctor *d)
+{
+    const char *why = d->status->checkpoint_waits;
+    uint64_t lag = d->status->head - d->status->checkpoint;
+    bool away = strcmp(why, "signer.away") == 0;
+
+    doctor_measure(d, "unsigned", "Records behind the newest checkpoint.", (double)lag);
+    if (away)
+        doctor_find(d, HEALTH_WARN, "start chancery-signer, and look at what it logs",
+                    "the signer is away: %llu records have no checkpoint yet",
+                    (unsigned long long)lag);
+    else if (why[0])
+        doctor_find(d, HEALTH_FAIL,
+                    "look at what the signer logs (signer.refused): the log was changed behind its "
+                    "back, or it cannot keep what it signs",
+                    "the signer refuses: %s; %llu records have no checkpoint", why,
+                    (unsigned long long)lag);
+}
+
 void doctor_log(struct doctor *d)
 {
     unsigned n = 0;
@@ -110,6 +129,7 @@ void doctor_log(struct doctor *d)
     else
         doctor_find(d, HEALTH_OK, "", "the newest %u records that this seat may see are sound", n);
     tell_growth(d);
+    tell_unsigned(d);
 }
 
 /* ---- those who work ---- */

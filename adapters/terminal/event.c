@@ -6,6 +6,7 @@
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/known.h"
 #include "adapters/terminal/show.h"
+#include "adapters/terminal/transcript.h"
 #include "lib/json.h"
 #include "lib/types.h"
 
@@ -17,13 +18,15 @@ struct listing {
 static void list_line(const struct seen *seen)
 {
     const Core__Envelope *e = seen->event.envelope;
-    char type[160], *when = time_of(seen->received, false);
+    char type[160], grade[256], *when = time_of(seen->received, false);
     struct buf brief = {0};
 
     type_short(type, sizeof type, e->type);
     seen_brief(&brief, seen);
-    printf("%8llu  %s  %-13s %-28s %s %s%s%s\n", (unsigned long long)seen->position, when,
-           e->stream, type, e->seat, e->office, brief.size ? "  " : "", buf_cstr(&brief));
+    if (!transcript_grade(grade, sizeof grade, e)[0])
+        snprintf(grade, sizeof grade, "%s %s", e->seat, e->office);
+    printf("%8llu  %s  %-13s %-28s %s%s%s\n", (unsigned long long)seen->position, when, e->stream,
+           type, grade, brief.size ? "  " : "", buf_cstr(&brief));
     buf_free(&brief);
     mem_free(when);
 }
@@ -121,7 +124,8 @@ int watch_run(const struct call *c)
 /* ---- one event ---- */
 
 struct showing {
-    bool json, found;
+    bool json;
+    const struct transcript *transcript;
 };
 
 static json_t *signature_json(const struct event *e)
@@ -221,8 +225,8 @@ static void show_envelope(const Core__Envelope *e)
         id_text(id, e->id.data);
     show_line("stream", "%s, event %llu of %s there", e->stream, (unsigned long long)e->seat_seq,
               e->seat);
-    show_line("by", "%s %s%s%s", e->office, e->seat, e->acting_for[0] ? " for " : "",
-              e->acting_for);
+    show_line("by", "%s %s%s%s%s", e->office, e->seat, e->acting_for[0] ? " for " : "",
+              e->acting_for, transcript_is(e) ? ", transcribed" : "");
     show_line("id", "%s", id);
     show_line("kind", "%s, %s", kind, mode);
     show_handling(e->handling);
@@ -277,14 +281,25 @@ static bool show_one(void *arg, const struct seen *seen)
 {
     struct showing *show = arg;
 
-    show->found = true;
-    show_event(seen, show->json);
+    bool transcribed = transcript_is(seen->event.envelope);
+
+    if (show->json) {
+        json_t *object = event_json(seen);
+        if (transcribed)
+            json_object_set_new(object, "transcript", transcript_json(show->transcript));
+        show_json(object);
+    } else {
+        if (transcribed)
+            transcript_show(show->transcript);
+        show_event(seen, false);
+    }
     return false;
 }
 
 int event_show_run(const struct call *c)
 {
-    struct showing show = {.json = c->option[OPT_JSON] != NULL};
+    struct transcript transcript;
+    struct showing show = {c->option[OPT_JSON] != NULL, &transcript};
     struct look look = {.each = show_one, .arg = &show};
     struct session s;
 
@@ -295,10 +310,9 @@ int event_show_run(const struct call *c)
     if (rc != DONE)
         return rc;
     progress_end(&s.progress);
-    rc = session_look(&s, &look);
-    if (rc == DONE && !show.found)
-        rc = session_fail(&s, "there is no event at position %s that this seat may read",
-                          c->argument[0]);
+    rc = transcript_read(&transcript, &s, look.from);
+    if (rc == DONE)
+        rc = session_look(&s, &look);
     session_close(&s);
     return rc;
 }

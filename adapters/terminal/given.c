@@ -26,15 +26,16 @@ int given_log_id(const struct settings *settings, struct log_id *id)
 {
     struct buf text = {0};
     char *file = mem_printf("%s/log.vkey", settings->dir);
-    int status = given_read(file, NOTE_SIZE, &text);
+    int err = file_read(file, &text);
 
-    if (status == DONE &&
-        note_vkey_parse(slice_of(text.data, strcspn(buf_cstr(&text), "\n")), id->name, id->key)) {
-        complain("%s: not a verifier key, NAME+HASH+BASE64; get it anew from who runs the log",
-                 file);
-        status = FAILED;
-    }
+    if (err == 0)
+        err =
+            note_vkey_parse(slice_of(text.data, strcspn(buf_cstr(&text), "\n")), id->name, id->key);
+    if (err)
+        complain("%s: %s: without the log's key nothing that the broker says can be verified; get "
+                 "it from who runs the log",
+                 file, err_text(err));
     mem_free(file);
     buf_free(&text);
-    return status;
+    return err ? FAILED : DONE;
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* invite.c - `seat invite`: what somebody needs to make a seat's keys and find this broker
  *
- * The code in an invitation is chosen at random and written down nowhere else: the card that
- * answers it repeats it, so two invitations of one seat can be told apart.
+ * The code in an invitation is chosen at random: the card that answers it repeats it, so two
+ * invitations of one seat can be told apart.  That it was written is kept (invited.h).
  */
 #include <assert.h>
 #include <errno.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "adapters/terminal/card.h"
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/contacts.h"
 #include "adapters/terminal/given.h"
+#include "adapters/terminal/invited.h"
 #include "adapters/terminal/programs.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -102,6 +104,22 @@ static struct invitation invitation_of(struct host *h, const struct contact *to)
                                .code = mem_str(hex)};
 }
 
+/* An invitation that is not kept was not written. */
+static int issue(const struct host *h, const struct invitation *in, const char *file,
+                 struct slice text, struct buf *why)
+{
+    int rc = file_create(file, text, 0644);
+
+    if (rc) {
+        buf_printf(why, "%s: %s", file, rc == ERR_EXISTS ? err_text(rc) : strerror(errno));
+        return rc;
+    }
+    rc = invited_keep(h->settings.dir, in, why);
+    if (rc)
+        unlink(file);
+    return rc;
+}
+
 /* `file` NULL: only whether it could be written. */
 static int invite(struct host *h, const struct contact *to, const char *file, struct buf *why)
 {
@@ -109,8 +127,8 @@ static int invite(struct host *h, const struct contact *to, const char *file, st
     struct buf text = {0};
     int rc = invitation_write(&in, &text, why);
 
-    if (rc == 0 && file && (rc = file_create(file, slice_buf(&text), 0644)) != 0)
-        buf_printf(why, "%s: %s", file, rc == ERR_EXISTS ? err_text(rc) : strerror(errno));
+    if (rc == 0 && file)
+        rc = issue(h, &in, file, slice_buf(&text), why);
     buf_free(&text);
     invitation_clear(&in);
     return rc;

@@ -5,6 +5,7 @@
 #include "chancery/clock/v1/clock.pb-c.h"
 #include "chancery/core/v1/answers.pb-c.h"
 #include "chancery/core/v1/registry.pb-c.h"
+#include "chancery/core/v1/transcripts.pb-c.h"
 #include "chancery/embargo/v1/embargo.pb-c.h"
 #include "chancery/sanctions/v1/sanctions.pb-c.h"
 #include "lib/types.h"
@@ -24,6 +25,7 @@ static const type_table known_types = {
     &core__office_changed__descriptor,
     &core__deputy_named__descriptor,
     &core__seat_standing__descriptor,
+    &core__seat_delegations_withdrawn__descriptor,
     &core__key_rotated__descriptor,
     &core__group_set__descriptor,
     &core__stream_limited__descriptor,
@@ -38,6 +40,8 @@ static const type_table known_types = {
     &core__rules_adopted__descriptor,
     &core__worker_failed__descriptor,
     &core__retry_input__descriptor,
+    &core__transcript_confirmed__descriptor,
+    &core__transcript_disowned__descriptor,
     &sanctions__import_list__descriptor,
     &sanctions__party_published__descriptor,
     &sanctions__parties_gone__descriptor,

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* part.c - `part open`: a part of an event into a file, opened with the seat's age key if it is
+/* part.c - `part open`: a part of an event into a file, opened with the seat's age keys if it is
  * sealed */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "adapters/terminal/commands.h"
+#include "adapters/terminal/opening.h"
 #include "adapters/terminal/show.h"
 #include "adapters/terminal/transfer.h"
 #include "lib/err.h"
-#include "lib/seal.h"
-#include "lib/sign.h"
 
 enum { PIECE = 64 * 1024 };
 
@@ -113,29 +112,19 @@ static int copy(int in, int out)
 
 /* ---- opening ---- */
 
-static int own_key(struct session *s, struct seat_key *key)
-{
-    struct buf why = {0};
-    int rc = DONE;
-
-    if (seat_key_read(key, s->settings.key_file, &why) < 0)
-        rc = session_fail(s, "%s", buf_cstr(&why));
-    else if (!seat_key_has_age(key))
-        rc = session_fail(s, "%s has no age key, and without one nothing sealed can be opened",
-                          s->settings.key_file);
-    buf_free(&why);
-    return rc;
-}
-
-static int opened(struct session *s, const struct wanted *w, const char *place, int err)
+static int opened(struct session *s, const struct wanted *w, const char *place, int err,
+                  const char *tried)
 {
     if (err == 0)
         return DONE;
-    if (err == ERR_SEALED)
+    if (err == ERR_NOT_FOUND)
         return session_fail(
-            s,
-            "%s: the part is not sealed for the keys of %s; ask %s, who published it, to seal it for them too",
-            err_code(err), s->settings.seat, w->by);
+            s, "no age key can be read, and without one nothing sealed is opened: %s", tried);
+    if (err == ERR_SEALED)
+        return session_fail(s,
+                            "%s: the part is not sealed for the keys of %s; tried: %s; ask %s, "
+                            "who published it, to seal it for them too",
+                            err_code(err), s->settings.seat, tried, w->by);
     if (err == ERR_IO)
         return session_fail(s, "%s: %s", place, strerror(errno));
     return session_fail(s, "%s: the part is no whole sealed file: %s; ask %s for it again",
@@ -144,21 +133,18 @@ static int opened(struct session *s, const struct wanted *w, const char *place, 
 
 static int write_part(struct session *s, const struct wanted *w, int in, const char *place)
 {
-    struct seat_key key = {0};
-    int rc = w->sealed ? own_key(s, &key) : DONE;
-    int out = rc == DONE ? place_open(place) : -1;
+    int out = place_open(place);
+    struct buf tried = {0};
 
-    if (rc == DONE && out < 0)
-        rc = session_fail(s, "%s: %s", place, strerror(errno));
-    if (out >= 0) {
-        int err = w->sealed ? seal_open(in, out, &key.age) : copy(in, out);
-        rc = opened(s, w, place, err);
-        if (close(out) != 0 && rc == DONE)
-            rc = opened(s, w, place, ERR_IO);
-        if (rc != DONE && strcmp(place, "-") != 0)
-            unlink(place);
-    }
-    seat_key_clear(&key);
+    if (out < 0)
+        return session_fail(s, "%s: %s", place, strerror(errno));
+    int err = w->sealed ? opening_run(s, in, out, &tried) : copy(in, out);
+    int rc = opened(s, w, place, err, buf_cstr(&tried));
+    if (close(out) != 0 && rc == DONE)
+        rc = opened(s, w, place, ERR_IO, "");
+    if (rc != DONE && strcmp(place, "-") != 0)
+        unlink(place);
+    buf_free(&tried);
     return rc;
 }
 

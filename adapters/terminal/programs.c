@@ -7,7 +7,7 @@
 #include "lib/program.h"
 
 static const struct conf_key keys[] = {
-    {"up", "processes", CONF_STRING, 0, "broker embargo sanctions alert", 0, 0,
+    {"up", "processes", CONF_STRING, 0, "broker signer embargo sanctions alert", 0, 0,
      "What `chancery up` starts, the broker first; the units of systemd do not read it"},
     {0},
 };

@@ -4,18 +4,18 @@
  *
  * What the broker answers is checked with the log's key before anything is written.
  */
+#include "adapters/terminal/prove.h"
+
 #include <errno.h>
 
 #include "adapters/terminal/commands.h"
-#include "adapters/terminal/given.h"
 #include "adapters/terminal/show.h"
 #include "chancery/core/v1/frames.pb-c.h"
 #include "lib/err.h"
 #include "lib/file.h"
-#include "lib/proof.h"
 
-static const int64_t answer_for = INT64_C(30) * 1000000;
-enum { ASK_AGAIN = 200, TRIES = 50 }; /* ms; until a checkpoint covers the position */
+static const int64_t answer_for = INT64_C(30) * 1000000, checkpoint_in = INT64_C(100) * 1000;
+enum { CHECKPOINTS = 100 }; /* waited for */
 
 struct proving {
     struct session *s;
@@ -23,8 +23,6 @@ struct proving {
     uint64_t position;
     struct buf record; /* packed; empty: not found */
     uint8_t entry[LOG_ENTRY_SIZE];
-    bool answered, again;
-    const Core__Proof *answer; /* in the session's arena */
 };
 
 /* ---- the record ---- */
@@ -94,64 +92,81 @@ static int find_receipt(struct proving *p)
 
 /* ---- the proof ---- */
 
+struct asking {
+    struct session *s;
+    uint64_t position;
+    bool answered;
+    int err;
+    const Core__Proof *answer; /* in the session's arena */
+};
+
 static void on_proof(void *arg, int err, const char *text, const void *proof, size_t size)
 {
-    struct proving *p = arg;
+    struct asking *a = arg;
 
-    p->answered = true;
-    p->again = err == ERR_BUSY;
+    (void)text;
+    a->answered = true;
     if (err == 0)
-        p->answer = core__proof__unpack(arena_allocator(p->s->arena), size, proof);
-    if (!p->answer && !p->again)
-        session_fail(p->s, "%s: %s", err_code(err ? err : ERR_MALFORMED), text);
+        a->answer = core__proof__unpack(arena_allocator(a->s->arena), size, proof);
+    a->err = err == 0 && !a->answer ? ERR_MALFORMED : err;
 }
 
-static int ask_once(struct proving *p)
+static int ask_once(struct asking *a)
 {
-    p->answered = false;
-    int rc = chancery_proof(p->s->client, p->position, on_proof, p);
+    a->answered = false;
+    a->err = chancery_proof(a->s->client, a->position, on_proof, a);
+    if (a->err < 0)
+        return DONE;
+    int rc = session_wait(a->s, &a->answered, answer_for);
+    a->err = rc == FAILED ? ERR_TIMEOUT : a->err;
+    return rc == FAILED ? DONE : rc;
+}
 
-    if (rc < 0)
-        return session_fail(p->s, "cannot ask for the proof: %s", err_text(rc));
-    rc = session_wait(p->s, &p->answered, answer_for);
-    if (rc == FAILED)
-        session_fail(p->s, "the broker gives no proof");
+/* Until a checkpoint covers it. */
+static int ask(struct asking *a)
+{
+    const bool never = false;
+    int rc = ask_once(a);
+
+    for (int i = 0; rc == DONE && a->err == ERR_BUSY && i < CHECKPOINTS; i++)
+        if (session_wait(a->s, &never, checkpoint_in) == UNREACHABLE)
+            rc = UNREACHABLE;
+        else
+            rc = ask_once(a);
     return rc;
 }
 
-static int ask(struct proving *p)
+/* The broker's answer as a file would state it: 0 or ERR_MALFORMED. */
+static int take(struct proof *out, const Core__Proof *told, uint64_t position,
+                const uint8_t entry[LOG_ENTRY_SIZE])
 {
-    int rc = ask_once(p);
-
-    for (int i = 0; rc == DONE && p->again && i < TRIES; i++) {
-        bool never = false;
-        session_wait(p->s, &never, INT64_C(1000) * ASK_AGAIN);
-        rc = ask_once(p);
+    *out = (struct proof){.has_entry = true,
+                          .index = position - 1,
+                          .note = slice_of(told->checkpoint.data, told->checkpoint.len)};
+    memcpy(out->entry, entry, LOG_ENTRY_SIZE);
+    if (told->position != position || told->n_path > TREE_LEVELS)
+        return ERR_MALFORMED;
+    for (size_t i = 0; i < told->n_path; i++) {
+        if (told->path[i].len != HASH_SIZE)
+            return ERR_MALFORMED;
+        memcpy(out->path[out->n++].bytes, told->path[i].data, HASH_SIZE);
     }
-    if (rc == DONE && p->again)
-        return session_fail(p->s, "no checkpoint covers position %llu yet; ask again later",
-                            (unsigned long long)p->position);
-    return rc == DONE && !p->answer ? FAILED : rc;
+    return 0;
 }
 
-/* The broker's answer as a file would state it, checked: 0 or ERR_PROOF, ERR_SIGNATURE, ... */
-static int check(const struct proving *p, struct proof *proof)
+int prove_entry(struct session *s, const struct log_id *log, uint64_t position,
+                const uint8_t entry[LOG_ENTRY_SIZE], struct proof *out, int *err)
 {
-    const Core__Proof *a = p->answer;
+    struct asking a = {.s = s, .position = position};
     struct checkpoint c;
+    int rc = ask(&a);
 
-    *proof = (struct proof){.has_entry = true,
-                            .index = p->position - 1,
-                            .note = slice_of(a->checkpoint.data, a->checkpoint.len)};
-    memcpy(proof->entry, p->entry, LOG_ENTRY_SIZE);
-    if (a->position != p->position || a->n_path > TREE_LEVELS)
-        return ERR_MALFORMED;
-    for (size_t i = 0; i < a->n_path; i++) {
-        if (a->path[i].len != HASH_SIZE)
-            return ERR_MALFORMED;
-        memcpy(proof->path[proof->n++].bytes, a->path[i].data, HASH_SIZE);
-    }
-    return proof_check(proof, p->entry, p->log.name, p->log.key, &c);
+    *err = a.err;
+    if (rc == DONE && *err == 0)
+        *err = take(out, a.answer, position, entry);
+    if (rc == DONE && *err == 0)
+        *err = proof_check(out, entry, log->name, log->key, &c);
+    return rc;
 }
 
 /* ---- the files ---- */
@@ -187,15 +202,14 @@ static int write_files(const struct proving *p, const struct proof *proof)
 static int prove(struct proving *p, int (*find)(struct proving *p))
 {
     struct proof proof;
-    int rc = given_log_id(&p->s->settings, &p->log);
+    int err = 0, rc = given_log_id(&p->s->settings, &p->log);
 
     if (rc == DONE)
         rc = find(p);
     if (rc == DONE)
-        rc = ask(p);
+        rc = prove_entry(p->s, &p->log, p->position, p->entry, &proof, &err);
     if (rc != DONE)
         return rc;
-    int err = check(p, &proof);
     if (err)
         return session_fail(
             p->s,

@@ -203,7 +203,7 @@ static int tell_all(const struct claims *c, const char *log, bool json)
  */
 static const Core__SeatStands *find_broker(struct session *s)
 {
-    const Core__Registry *r = registry_try(s);
+    const Core__Registry *r = registry_quietly(s);
 
     for (size_t i = 0; r && i < r->n_seats; i++)
         if (strcmp(r->seats[i]->seat, r->broker) == 0)

@@ -28,23 +28,13 @@ static void on_registry(void *arg, int err, const char *text, const void *regist
         session_fail(f->s, "%s: %s", err_code(err ? err : ERR_MALFORMED), text);
 }
 
-const Core__Registry *registry_try(struct session *s)
+const Core__Registry *registry_quietly(struct session *s)
 {
     struct fetching f = {.s = s, .quiet = true};
 
     if (chancery_registry(s->client, on_registry, &f) == 0)
         session_wait(s, &f.done, answer_for);
     return f.answer;
-}
-
-bool registry_waits(struct session *s, uint64_t position)
-{
-    const Core__Registry *r = registry_try(s);
-    bool waits = false;
-
-    for (size_t i = 0; r && i < r->n_acts; i++)
-        waits = waits || r->acts[i]->position == position;
-    return waits;
 }
 
 int registry_fetch(struct session *s, const Core__Registry **out)
@@ -289,6 +279,7 @@ int access_test_run(const struct call *c)
     struct chancery_access question = {
         .seat = c->argument[0], .stream = c->argument[2], .type = c->option[OPT_RULE_TYPE]};
 
+    question.through = c->option[OPT_THROUGH];
     question.verb = enum_of_word(&core__verb__descriptor, "VERB_", c->argument[1]);
     if (!question.verb)
         return call_usage(c, "%s: not publish, read, ask or offer", c->argument[1]);

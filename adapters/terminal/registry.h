@@ -8,10 +8,7 @@
 /* Lies in the session's arena: DONE, or FAILED after an error was printed. */
 int registry_fetch(struct session *s, const Core__Registry **out);
 /* The same without a word: NULL, too, where the seat may not read the registry. */
-const Core__Registry *registry_try(struct session *s);
-/* Whether the act recorded at the position waits for signatures; false, too, where the seat may not
- * read the registry. */
-bool registry_waits(struct session *s, uint64_t position);
+const Core__Registry *registry_quietly(struct session *s);
 /* Opens a session, fetches, prints and ends; returns what `print` does, or why it did not come to
  * it. */
 int registry_look(const struct call *c,

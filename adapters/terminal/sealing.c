@@ -8,16 +8,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "adapters/terminal/registry.h"
 #include "adapters/terminal/text.h"
 #include "adapters/terminal/transfer.h"
+#include "adapters/terminal/vouch.h"
 #include "lib/err.h"
 #include "lib/seal.h"
 #include "lib/sign.h"
 
 struct circle { /* those who will be able to open it */
     struct session *s;
-    const Core__Registry *registry;
+    struct vouch *vouch; /* whose keys are whose, not by the broker's word */
     uint8_t keys[SEAL_RECIPIENTS_MOST][SEAL_KEY_SIZE];
     size_t n;
     struct buf told;    /* a line a key */
@@ -26,44 +26,31 @@ struct circle { /* those who will be able to open it */
 
 /* ---- who ---- */
 
-static bool is_of_party(const Core__SeatStands *seat, const char *party)
+static bool is_of_party(const struct roll_seat *seat, const char *party)
 {
     size_t n = strcspn(seat->office, "/");
 
     return strlen(party) == n && strncasecmp(seat->office, party, n) == 0;
 }
 
-static bool names_one(Core__RecipientKind kind, const char *name, const Core__SeatStands *seat)
+static bool names_one(Core__RecipientKind kind, const char *name, const struct roll_seat *seat)
 {
-    if (seat->standing != CORE__STANDING__STANDING_SEATED)
+    if (seat->standing != CORE__STANDING__STANDING_SEATED || !seat->office)
         return false;
     if (kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_SEAT)
-        return strcasecmp(name, seat->seat) == 0;
+        return strcasecmp(name, seat->name) == 0;
     if (seat->kind != CORE__SEAT_KIND__SEAT_KIND_PERSON)
         return false;
     return kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_OFFICE ? strcasecmp(name, seat->office) == 0
                                                                : is_of_party(seat, name);
 }
 
-/* The version that is named, where it is the last one: what an older one means is in the log. */
-static const Core__GroupSet *group_named(const Core__Registry *r, const char *reference)
-{
-    char name[80];
-
-    for (size_t i = 0; i < r->n_groups; i++) {
-        snprintf(name, sizeof name, "%s@%u", r->groups[i]->group, r->groups[i]->version);
-        if (strcasecmp(name, reference) == 0)
-            return r->groups[i];
-    }
-    return NULL;
-}
-
 static bool names(const struct circle *c, const struct chancery_recipient *r,
-                  const Core__SeatStands *seat)
+                  const struct roll_seat *seat)
 {
     if (r->kind != CORE__RECIPIENT_KIND__RECIPIENT_KIND_GROUP)
         return names_one((Core__RecipientKind)r->kind, r->name, seat);
-    const Core__GroupSet *group = group_named(c->registry, r->name);
+    const Core__GroupSet *group = roll_group(vouch_roll(c->vouch), r->name);
     for (size_t i = 0; group && i < group->n_members; i++)
         if (names_one(group->members[i]->kind, group->members[i]->name, seat))
             return true;
@@ -98,39 +85,41 @@ static int add_key(struct circle *c, const char *seat, const char *office,
     return DONE;
 }
 
-static int add_seat(struct circle *c, const Core__SeatStands *seat)
+static int add_seat(struct circle *c, const struct roll_seat *seat)
 {
     bool any = false;
     int rc = DONE;
 
     for (size_t i = 0; rc == DONE && i < seat->n_keys; i++) {
-        const Core__SeatKey *key = seat->keys[i];
-        if (key->kind != CORE__KEY_KIND__KEY_KIND_AGE || key->revoked ||
-            key->public_key.len != SEAL_KEY_SIZE)
+        const struct roll_key *key = &seat->keys[i];
+        if (key->kind != CORE__KEY_KIND__KEY_KIND_AGE || key->revoked)
             continue;
         any = true;
-        rc = add_key(c, seat->seat, seat->office, key->public_key.data);
+        rc = vouch_prove(c->vouch, key->stated);
+        if (rc == DONE)
+            rc = add_key(c, seat->name, seat->office, key->public_key);
     }
     if (!any)
-        buf_printf(&c->keyless, "%s%s", c->keyless.size ? ", " : "", seat->seat);
+        buf_printf(&c->keyless, "%s%s", c->keyless.size ? ", " : "", seat->name);
     return rc;
 }
 
 static int add_recipient(struct circle *c, const struct chancery_recipient *r)
 {
+    const struct roll *roll = vouch_roll(c->vouch);
     size_t named = 0;
     int rc = DONE;
 
-    for (size_t i = 0; rc == DONE && i < c->registry->n_seats; i++)
-        if (names(c, r, c->registry->seats[i])) {
+    for (size_t i = 0; rc == DONE && i < roll_seats(roll); i++)
+        if (names(c, r, roll_seat(roll, i))) {
             named++;
-            rc = add_seat(c, c->registry->seats[i]);
+            rc = add_seat(c, roll_seat(roll, i));
         }
     if (rc == DONE && named == 0)
         rc = session_fail(c->s, "%s is nobody who could open it: no person is seated there%s",
                           r->name,
                           r->kind == CORE__RECIPIENT_KIND__RECIPIENT_KIND_GROUP
-                              ? ", or it is not the group's last version; see `chancery group ls`"
+                              ? ", or there is no such version; see `chancery group ls`"
                               : "; see `chancery seat ls`");
     return rc;
 }
@@ -235,7 +224,7 @@ int sealing_make(struct sealing *out, struct session *s, const char *file,
     out->file = mem_printf("/proc/self/fd/%d", out->fd);
     out->part = (struct chancery_part){
         .media_type = media_type_of(out->name), .name = out->name, .sealed = true};
-    int rc = out->fd < 0 ? FAILED : registry_fetch(s, &c->registry);
+    int rc = out->fd < 0 ? FAILED : vouch_open(&c->vouch, s);
     if (rc == DONE)
         rc = circle_fill(c, event);
     if (rc == DONE)
@@ -244,6 +233,7 @@ int sealing_make(struct sealing *out, struct session *s, const char *file,
         progress_end(&s->progress);
         fputs(buf_cstr(&c->told), stdout);
     }
+    vouch_close(c->vouch);
     buf_free(&c->told);
     buf_free(&c->keyless);
     mem_free(c);

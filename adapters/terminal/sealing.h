@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sealing.h - a file as a sealed part of an event, for those whom the event names
  *
- * It is sealed for every age key, not revoked, of the persons who are seated in the parties,
- * offices and groups named, of the seats named, and for the publisher's own.  Processes open it
- * where they are named as seats and not otherwise: a party's broker and workers are seats of that
- * party.
+ * Who they are and which keys are theirs is read from the registry's signed events (vouch.h), and
+ * not from what the broker says of it.  It is sealed for every age key, not revoked, of the persons
+ * who are seated in the parties, offices and groups named, of the seats named, and for the
+ * publisher's own.  Processes open it where they are named as seats and not otherwise: a party's
+ * broker and workers are seats of that party.
  */
 #pragma once
 

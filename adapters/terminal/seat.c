@@ -34,13 +34,15 @@ static void seat_json(const Core__SeatStands *seat)
 {
     char *kind = enum_of(&core__seat_kind__descriptor, (int)seat->kind),
          *standing = enum_of(&core__standing__descriptor, (int)seat->standing);
+    char *withdrawn = seat->withdrawn ? time_of(seat->withdrawn, false) : mem_str("");
     json_t *keys = json_array();
 
     for (size_t i = 0; i < seat->n_keys; i++)
         json_array_append_new(keys, key_json(seat->keys[i]));
-    show_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "seat", seat->seat, "office",
+    show_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "seat", seat->seat, "office",
                         seat->office, "kind", kind, "standing", standing, "name", seat->name,
-                        "keys", keys));
+                        "withdrawn", withdrawn, "keys", keys));
+    mem_free(withdrawn);
     mem_free(kind);
     mem_free(standing);
 }
@@ -103,6 +105,15 @@ static void key_row(const Core__SeatKey *key, struct table *t)
     buf_free(&words);
 }
 
+static void show_withdrawn(const Core__SeatStands *seat)
+{
+    char *time = time_of(seat->withdrawn, true);
+
+    if (seat->withdrawn)
+        show_line("withdrawn", "delegations issued before %s", time);
+    mem_free(time);
+}
+
 static void seat_show(const Core__SeatStands *seat)
 {
     static const char *const head[] = {"KEY",         "KIND",    "ADDED AT", "REVOKED AT",
@@ -116,6 +127,7 @@ static void seat_show(const Core__SeatStands *seat)
     show_line("kind", "%s", kind);
     show_line("standing", "%s", standing);
     show_line("name", "%s", seat->name);
+    show_withdrawn(seat);
     for (size_t i = 0; i < seat->n_keys; i++)
         key_row(seat->keys[i], t);
     table_print(t, stdout);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "adapters/terminal/given.h"
 #include "adapters/terminal/known.h"
 #include "adapters/terminal/programs.h"
 #include "adapters/terminal/text.h"
@@ -70,7 +71,7 @@ int session_wait(struct session *s, const bool *done, int64_t patience)
     s->deadline = patience ? now() + patience : 0;
     s->late = false;
     while (!*done && !s->interrupted) {
-        if (s->late)
+        if (s->late || s->refused)
             return FAILED;
         if (s->gone && !s->patient && now() - s->gone > reach) {
             session_fail(s,
@@ -133,6 +134,17 @@ static void on_session(void *arg, const struct chancery_session *session)
     *up = true;
 }
 
+/* What waiting does not mend: a delegation that ended, say. */
+static void on_refused(void *arg, const char *code, const char *text)
+{
+    struct session *s = arg;
+
+    if (s->refused || err_of_code(code) == ERR_BUSY)
+        return;
+    s->refused = true;
+    session_fail(s, "the broker refuses the session: %s: %s", code, text);
+}
+
 static void on_no_session(void *arg, const struct chancery_session *session)
 {
     (void)arg;
@@ -140,7 +152,8 @@ static void on_no_session(void *arg, const struct chancery_session *session)
 }
 
 /* Another command of the seat may be publishing: it is waited for. */
-static int client_open(struct session *s, struct seat_key *key, const char *keep_dir)
+static int client_open(struct session *s, struct seat_key *key, const char *keep_dir,
+                       struct slice delegation)
 {
     char why[256] = "";
     struct chancery_options options = {.endpoint = s->settings.endpoint,
@@ -148,7 +161,9 @@ static int client_open(struct session *s, struct seat_key *key, const char *keep
                                        .log = s->settings.log,
                                        .keep_dir = keep_dir,
                                        .software = "chancery " CHANCERY_VERSION,
-                                       .give_up = publish_for};
+                                       .give_up = publish_for,
+                                       .delegation = delegation.data,
+                                       .delegation_size = delegation.size};
     int64_t until = now() + publish_for;
     int rc;
 
@@ -170,7 +185,7 @@ static int client_open(struct session *s, struct seat_key *key, const char *keep
 }
 
 /* With the key of the settings' file. */
-static int key_open(struct session *s, const char *keep_dir)
+static int key_open(struct session *s, const char *keep_dir, struct slice delegation)
 {
     struct seat_key key = {0};
     struct buf why = {0};
@@ -178,7 +193,7 @@ static int key_open(struct session *s, const char *keep_dir)
 
     if (err)
         complain("%s: %s", err_code(err), buf_cstr(&why));
-    int rc = err ? FAILED : client_open(s, &key, keep_dir);
+    int rc = err ? FAILED : client_open(s, &key, keep_dir, delegation);
     seat_key_clear(&key);
     buf_free(&why);
     return rc;
@@ -189,6 +204,19 @@ struct opening {          /* how a session is opened */
     bool publishes;
     int64_t patience; /* 0 = as long as the broker may be gone, and then it is said */
 };
+
+/* With the delegation that is named, if one is. */
+static int open_client(struct session *s, const struct call *c, const struct opening *how)
+{
+    const char *file = c->option[OPT_DELEGATION];
+    struct buf delegation = {0};
+    int rc = file ? given_read(file, CHANCERY_DELEGATION_MOST, &delegation) : DONE;
+
+    if (rc == DONE)
+        rc = key_open(s, how->publishes ? s->settings.keep_dir : NULL, slice_buf(&delegation));
+    buf_free(&delegation);
+    return rc;
+}
 
 static int open_session(struct session *s, const struct call *c, const struct opening *how)
 {
@@ -208,19 +236,22 @@ static int open_session(struct session *s, const struct call *c, const struct op
     s->timer.data = s;
     s->arena = arena_new(ARENA);
     progress_begin(&s->progress, "connecting");
-    rc = key_open(s, how->publishes ? s->settings.keep_dir : NULL);
+    rc = open_client(s, c, how);
     if (rc != DONE) {
         session_close(s);
         return rc;
     }
     uv_timer_start(&s->timer, on_tick, TICK_MS, TICK_MS);
     chancery_on_session(s->client, on_session, &up);
+    chancery_on_refusal(s->client, on_refused, s);
     s->gone = now();
     rc = session_wait(s, &up, how->patience);
     chancery_on_session(s->client, on_no_session, NULL);
+    if (rc == FAILED && !s->refused)
+        rc = UNREACHABLE;
     if (rc != DONE)
         session_close(s);
-    return rc == FAILED ? UNREACHABLE : rc;
+    return rc;
 }
 
 int session_open(struct session *s, const struct call *c)

@@ -38,6 +38,7 @@ struct session {
     bool told;                  /* that it waits for the broker */
     bool endless;               /* goes on until it is interrupted, or nobody reads its output */
     bool interrupted;           /* what is waited for need not come any more */
+    bool refused;               /* the broker refuses the session, and said why */
     bool late, closed;          /* the deadline passed; the client is gone */
     struct published published; /* the last event */
     bool published_done;

@@ -75,6 +75,28 @@ void status_seats(const Core__Status *st, bool workers)
     table_free(t);
 }
 
+static void show_carried(const Core__Status *st)
+{
+    static const char *const head[] = {"SEAT",     "OFFICE", "THROUGH", "SESSIONS",
+                                       "READINGS", "EVENTS", "UNTIL",   NULL};
+    struct table *t = table_new(head);
+
+    for (size_t i = 0; i < st->n_carried; i++) {
+        const Core__CarriedStatus *row = st->carried[i];
+        char *until = time_of(row->until, true);
+        table_cell(t, "%s", row->seat);
+        table_cell(t, "%s", row->office);
+        table_cell(t, "%s", row->gateway);
+        table_cell(t, "%u", row->sessions);
+        table_cell(t, "%u", row->readings);
+        table_cell(t, "%llu", (unsigned long long)row->events);
+        table_cell(t, "%s", until);
+        mem_free(until);
+    }
+    table_print(t, stdout);
+    table_free(t);
+}
+
 /* ---- for people and programs ---- */
 
 static void show_broker(const Core__Status *st)
@@ -107,16 +129,28 @@ static void show_disk(const Core__Status *st)
     buf_free(&when);
 }
 
+/* How far the checkpoint lags; nothing where it follows. */
+static void text_lag(char out[128], const Core__Status *st)
+{
+    out[0] = '\0';
+    if (st->checkpoint_waits[0])
+        snprintf(out, 128, "; %llu have none: %s", (unsigned long long)(st->head - st->checkpoint),
+                 st->checkpoint_waits);
+}
+
 static void show_care(const Core__Status *st)
 {
+    char behind[128];
     char *scrubbed = time_of(st->scrubbed, true), *signed_at = time_of(st->checkpoint_time, true);
 
+    text_lag(behind, st);
     if (st->scrubbed)
         show_line("scrubbed", "%s, %llu records, all sound", scrubbed,
                   (unsigned long long)st->scrubbed_records);
     else
         show_line("scrubbed", "not yet since the broker began");
-    show_line("checkpoint", "of %llu records, %s", (unsigned long long)st->checkpoint, signed_at);
+    show_line("checkpoint", "of %llu records, %s%s", (unsigned long long)st->checkpoint, signed_at,
+              behind);
     mem_free(scrubbed);
     mem_free(signed_at);
 }
@@ -183,6 +217,10 @@ static void show_text(struct session *s, const struct fares *f)
         puts("embargo         no worker offers this service now");
     putchar('\n');
     status_seats(f->st, false);
+    if (f->st->n_carried) {
+        putchar('\n');
+        show_carried(f->st);
+    }
 }
 
 static json_t *forecast_json(const Core__Status *st)

@@ -3,7 +3,8 @@
  *
  * The broker first; the others once its socket takes connections.  A process that dies is started
  * again after a pause that doubles from 100 ms to 1 s, and is 100 ms again once the process lived
- * for 10 s.  All end with this one: by SIGTERM, or by the kernel when this one is killed.
+ * for 10 s.  All end with this one: by SIGTERM, the signer behind the broker, whose last checkpoint
+ * it signs; or by the kernel when this one is killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +53,7 @@ struct up {
     bool verbose;
 };
 
+static const char SIGNER[] = "signer";
 static volatile sig_atomic_t stopping;
 
 static void on_signal(int number)
@@ -242,10 +244,24 @@ static void signals_take(void)
     sigaction(SIGHUP, &action, NULL);
 }
 
-static void serve(struct up *up)
+/* Those that are left. */
+static void stop_all_but(struct up *up, const char *name)
 {
     pid_t pids[PROCESSES_MOST];
+    int n = 0;
 
+    for (int i = up->n - 1; i >= 0; i--) {
+        struct process *p = &up->processes[i];
+        if (name && strcmp(p->name, name) == 0)
+            continue;
+        pids[n++] = p->pid;
+        p->pid = 0;
+    }
+    child_stop_all(pids, n);
+}
+
+static void serve(struct up *up)
+{
     for (int i = 0; i < up->n && !stopping; i++) {
         process_start(up, &up->processes[i]);
         if (i == 0)
@@ -260,9 +276,8 @@ static void serve(struct up *up)
         sleep_ms(50);
     }
     log_info("up.stopping", "ending what was started");
-    for (int i = 0; i < up->n; i++)
-        pids[i] = up->processes[up->n - 1 - i].pid;
-    child_stop_all(pids, up->n);
+    stop_all_but(up, SIGNER);
+    stop_all_but(up, NULL);
 }
 
 int up_run(const struct call *c)

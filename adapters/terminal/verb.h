@@ -22,6 +22,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_AT,
               OPT_COMMITTEE,
               OPT_REASON,
+              OPT_DISOWN,
               OPT_INTO, /* --stream of what is published */
               OPT_OF_TYPE,
               OPT_NDJSON,
@@ -72,6 +73,10 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_ENDPOINT,
               OPT_CONTACTS,
               OPT_INVITATIONS,
+              OPT_OLDER,
+              OPT_THROUGH,
+              OPT_DELEGATED,
+              OPT_HOLDS_UNTIL,
               OPT_SINCE,
               OPT_TILL,
               OPT_RULE_TYPE,
@@ -85,6 +90,7 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_DIR,
               OPT_CONFIG,
               OPT_SEAT,
+              OPT_DELEGATION,
               OPT_JSON,
               OPTIONS,
 };
@@ -96,7 +102,7 @@ struct option_row {
 };
 extern const struct option_row option_rows[OPTIONS];
 
-enum { ARGUMENTS_MOST = 4 };
+enum { ARGUMENTS_MOST = 8 };
 
 struct call { /* a verb with what it was given; lent */
     const struct verb *verb;

@@ -13,6 +13,7 @@ const struct option_row option_rows[OPTIONS] = {
                        .argument = "NAME",
                        .help = "only entries of this committee, e.g. Al-Qaida"},
     [OPT_REASON] = {.name = "reason", .argument = "TEXT", .help = "why, for the record"},
+    [OPT_DISOWN] = {.name = "disown", .help = "say that it is not so, with --reason"},
     [OPT_INTO] = {.name = "stream", .argument = "STREAM", .help = "the stream to publish to"},
     [OPT_OF_TYPE] = {.name = "type",
                      .argument = "TYPE",
@@ -145,6 +146,19 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_INVITATIONS] = {.name = "out",
                          .argument = "DIR",
                          .help = "the directory for their invitations, SEAT.invitation"},
+    [OPT_OLDER] = {.name = "older",
+                   .argument = "DAYS",
+                   .help = "only those that nobody has answered for so many days"},
+    [OPT_THROUGH] = {.name = "through",
+                     .argument = "GATEWAY",
+                     .help = "in a delegated session, by the seat of that gateway"},
+    [OPT_DELEGATED] = {.name = "verbs",
+                       .argument = "VERBS",
+                       .help = "read, ask and publish, with commas between (default: read,ask)"},
+    [OPT_HOLDS_UNTIL] = {.name = "until",
+                         .argument = "TIME",
+                         .help = "when it ends, RFC 3339, at most 12 hours from now (default: 8 "
+                                 "hours)"},
     [OPT_SINCE] = {.name = "since", .argument = "TIME", .help = "from when, RFC 3339"},
     [OPT_TILL] = {.name = "till", .argument = "TIME", .help = "until when, RFC 3339"},
     [OPT_RULE_TYPE] = {.name = "type",
@@ -175,6 +189,10 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_SEAT] = {.name = "seat",
                   .argument = "SEAT",
                   .help = "the seat to act as (default: [terminal] seat)"},
+    [OPT_DELEGATION] = {.name = "delegation",
+                        .argument = "FILE",
+                        .help = "in the name of who signed it, as a gateway does: see `seat "
+                                "delegate`"},
     [OPT_JSON] = {.name = "json", .help = "print JSON"},
 };
 
@@ -182,13 +200,14 @@ const struct option_row option_rows[OPTIONS] = {
 #define INSTANCE (BIT(OPT_DIR) | BIT(OPT_CONFIG))
 #define SESSION (INSTANCE | BIT(OPT_SEAT))
 #define SHOWN (SESSION | BIT(OPT_JSON))
+#define LOOKED_AT (SHOWN | BIT(OPT_DELEGATION))
 
 #define AN_OBJECT "one object"
 #define LINES "an object a line"
 #define EVENT "position received envelope payload"
 #define OUTCOME "list outcome request position entries type answer"
 #define SIGNED (SESSION | BIT(OPT_YES))
-#define SEAT "seat office kind standing name keys"
+#define SEAT "seat office kind standing name withdrawn keys"
 #define RESULT "result position received id code text field"
 
 const struct verb verbs[] = {
@@ -225,7 +244,7 @@ const struct verb verbs[] = {
         .verb = "",
         .arguments = "",
         .help = "how the service fares",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = AN_OBJECT,
         .fields = "broker processes failed alerts forecast embargo",
         .run = status_run,
@@ -246,11 +265,12 @@ const struct verb verbs[] = {
         .verb = "",
         .arguments = "",
         .help = "look for what could keep an instance from its work, and say what mends it",
-        .more = "Looks at configuration, keys, file system, syncs, space, broker, time, log, "
-                "workers, lists, alerts, mail server and backup, as far as the user may. Exit "
-                "status 1 when something failed; with --format nagios 0, 1 or 2: ok, warning, "
-                "critical. --format json prints one object: health, findings (check, health, text, "
-                "next), measures.",
+        .more =
+            "Looks at configuration, keys, file system, syncs, space, parts, broker, time, log, "
+            "workers, lists, alerts, mail server and backup, as far as the user may. Exit "
+            "status 1 when something failed; with --format nagios 0, 1 or 2: ok, warning, "
+            "critical. --format json prints one object: health, findings (check, health, text, "
+            "next), measures.",
         .options = SESSION | BIT(OPT_FORMAT),
         .run = doctor_run,
     },
@@ -275,7 +295,7 @@ const struct verb verbs[] = {
         .most = 1,
         .help = "a listed party, all that the list says of it",
         .more = "Exit status 1 when it is not in force, or was not at that position.",
-        .options = SHOWN | BIT(OPT_LIST) | BIT(OPT_AT),
+        .options = LOOKED_AT | BIT(OPT_LIST) | BIT(OPT_AT),
         .json = AN_OBJECT,
         .message = &embargo__party__descriptor,
         .run = list_show_run,
@@ -287,7 +307,7 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "what was notified about a reference",
-        .options = SHOWN | BIT(OPT_LIST),
+        .options = LOOKED_AT | BIT(OPT_LIST),
         .json = LINES,
         .message = &embargo__history_line__descriptor,
         .run = list_history_run,
@@ -297,7 +317,7 @@ const struct verb verbs[] = {
         .verb = "ls",
         .arguments = "",
         .help = "the parties in force",
-        .options = SHOWN | BIT(OPT_LIST) | BIT(OPT_AT) | BIT(OPT_COMMITTEE),
+        .options = LOOKED_AT | BIT(OPT_LIST) | BIT(OPT_AT) | BIT(OPT_COMMITTEE),
         .json = LINES,
         .message = &embargo__party_line__descriptor,
         .run = list_ls_run,
@@ -307,7 +327,7 @@ const struct verb verbs[] = {
         .verb = "status",
         .arguments = "",
         .help = "what is in force, and what waits for a decision",
-        .options = SHOWN | BIT(OPT_LIST),
+        .options = LOOKED_AT | BIT(OPT_LIST),
         .json = AN_OBJECT,
         .message = &embargo__list_statuses__descriptor,
         .run = list_status_run,
@@ -358,7 +378,7 @@ const struct verb verbs[] = {
         .verb = "ls",
         .arguments = "",
         .help = "the events of the log, one a line",
-        .options = SHOWN | BIT(OPT_STREAM) | BIT(OPT_TYPE) | BIT(OPT_FROM) | BIT(OPT_LIMIT),
+        .options = LOOKED_AT | BIT(OPT_STREAM) | BIT(OPT_TYPE) | BIT(OPT_FROM) | BIT(OPT_LIMIT),
         .json = LINES,
         .fields = EVENT,
         .run = event_ls_run,
@@ -370,10 +390,25 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "an event: its envelope, payload and signature",
-        .options = SHOWN,
+        .more = "Of one that was entered from paper it tells whether the office that it is said to "
+                "come from has confirmed or disowned it.",
+        .options = LOOKED_AT,
         .json = AN_OBJECT,
-        .fields = EVENT " envelopeHash signed",
+        .fields = EVENT " envelopeHash signed transcript",
         .run = event_show_run,
+    },
+    {
+        .noun = "event",
+        .verb = "confirm",
+        .arguments = "POSITION",
+        .least = 1,
+        .most = 1,
+        .help = "say for your office that what was entered from paper in its name is its own",
+        .more = "By a seat of the office that the transcribed event names, or of a deputy, once. "
+                "Until then the event does not bind it. The word goes into the stream of the "
+                "event, to whom the event went.",
+        .options = SIGNED | BIT(OPT_DISOWN) | BIT(OPT_REASON),
+        .run = event_confirm_run,
     },
     {
         .noun = "event",
@@ -437,7 +472,7 @@ const struct verb verbs[] = {
         .help = "follow the log: each event as it is recorded (default: those from now on)",
         .more = "It goes on when the broker starts again. Ctrl-C or the end of who reads its "
                 "output ends it.",
-        .options = SHOWN | BIT(OPT_STREAM) | BIT(OPT_TYPE) | BIT(OPT_FROM),
+        .options = LOOKED_AT | BIT(OPT_STREAM) | BIT(OPT_TYPE) | BIT(OPT_FROM),
         .json = LINES,
         .fields = EVENT,
         .run = watch_run,
@@ -449,11 +484,13 @@ const struct verb verbs[] = {
         .least = 2,
         .most = 2,
         .help = "a part of an event into a file, opened if it is sealed",
-        .more = "PART is its name or its SHA-256, as event show has them. A sealed one is opened "
-                "with the seat's age key; others are refused as part.sealed. The file is new and "
-                "of mode 0600: nothing is overwritten. Where a sealed part turns out to be damaged "
-                "the file is removed; on standard output what came before the damage is genuine "
-                "and incomplete.",
+        .more =
+            "PART is its name or its SHA-256, as event show has them. A sealed one is opened "
+            "with the seat's age key, or one that it had before `seat rotate`; others are refused "
+            "as part.sealed. The file is new and "
+            "of mode 0600: nothing is overwritten. Where a sealed part turns out to be damaged "
+            "the file is removed; on standard output what came before the damage is genuine "
+            "and incomplete.",
         .options = SESSION | BIT(OPT_OUT),
         .run = part_open_run,
     },
@@ -464,7 +501,7 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "the parts of an event, and what became of each",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = LINES,
         .fields = "sha256 size mediaType name sealed code text",
         .run = part_ls_run,
@@ -748,7 +785,7 @@ const struct verb verbs[] = {
         .verb = "ls",
         .arguments = "",
         .help = "who may act for which office, with which keys",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = LINES,
         .fields = SEAT,
         .run = seat_ls_run,
@@ -760,7 +797,7 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "one seat, and all keys that it ever had",
-        .options = SHOWN,
+        .options = LOOKED_AT,
         .json = AN_OBJECT,
         .fields = SEAT,
         .run = seat_show_run,
@@ -771,12 +808,23 @@ const struct verb verbs[] = {
         .arguments = "[SEAT OFFICE FILE]",
         .most = 3,
         .help = "write an invitation to a seat, for `chancery join`; needs no broker",
-        .more = "FILE is new. Nothing in an invitation is secret: it may go by e-mail. It changes "
-                "nothing here, and nobody is admitted by it. With --from and --out one is written "
-                "for every line of a table.",
+        .more =
+            "FILE is new. Nothing in an invitation is secret: it may go by e-mail. Nobody is "
+            "admitted by it; that it was written is kept in DIR/invitations. With --from and --out one is written "
+            "for every line of a table.",
         .options =
             INSTANCE | BIT(OPT_NAME) | BIT(OPT_ENDPOINT) | BIT(OPT_CONTACTS) | BIT(OPT_INVITATIONS),
         .run = seat_invite_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "invitations",
+        .arguments = "",
+        .help = "who was invited with this instance, and what became of it",
+        .options = SHOWN | BIT(OPT_OLDER),
+        .json = LINES,
+        .fields = "seat office name code invited state position days",
+        .run = seat_invitations_run,
     },
     {
         .noun = "seat",
@@ -785,9 +833,10 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "seat who answers an invitation, with the keys of the card",
-        .more = "CARD is what `chancery join` wrote. Compare its fingerprint with that person by "
-                "telephone first: e-mail proves nothing. Seat and keys are recorded together or "
-                "not at all. By administrators, and by a seat of an office that fills its own.",
+        .more =
+            "CARD is what `chancery join` wrote. Compare its fingerprint with that person by "
+            "telephone first: e-mail proves nothing. Seat and keys are recorded together or "
+            "not at all; where a quorum must sign they wait, and their positions are printed. By administrators, and by a seat of an office that fills its own.",
         .options = SIGNED,
         .run = seat_admit_run,
     },
@@ -832,6 +881,33 @@ const struct verb verbs[] = {
         .help = "seat one again that left",
         .options = SIGNED | BIT(OPT_REASON),
         .run = seat_return_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "delegate",
+        .arguments = "GATEWAY FILE",
+        .least = 2,
+        .most = 2,
+        .help = "let a gateway act in the seat's name for some hours, by a token in FILE",
+        .more =
+            "GATEWAY is the seat of the gateway, or its transport key as `chancery key show` "
+            "prints it, for who may not read the registry. FILE is new and of mode 0600: give "
+            "it to the gateway. In its sessions by it the gateway may what both of you may, and "
+            "publishes what you have signed and nothing else.",
+        .options = SIGNED | BIT(OPT_DELEGATED) | BIT(OPT_HOLDS_UNTIL),
+        .run = seat_delegate_run,
+    },
+    {
+        .noun = "seat",
+        .verb = "withdraw",
+        .arguments = "[SEAT]",
+        .most = 1,
+        .help = "take back all delegations of a seat, your own unless SEAT is given",
+        .more =
+            "Sessions by them end at once, and none begins. Of another seat administrators may, "
+            "and its own office where that fills its seats.",
+        .options = SIGNED | BIT(OPT_REASON),
+        .run = seat_withdraw_run,
     },
     {
         .noun = "party",
@@ -968,7 +1044,7 @@ const struct verb verbs[] = {
         .least = 3,
         .most = 3,
         .help = "may a seat do this? yes or no, and which rule decides",
-        .options = SHOWN | BIT(OPT_RULE_TYPE) | BIT(OPT_RULE_LABEL),
+        .options = SHOWN | BIT(OPT_RULE_TYPE) | BIT(OPT_RULE_LABEL) | BIT(OPT_THROUGH),
         .json = AN_OBJECT,
         .fields = "allowed rule reason",
         .run = access_test_run,
@@ -998,20 +1074,22 @@ const struct verb verbs[] = {
     {
         .noun = "act",
         .verb = "confirm",
-        .arguments = "POSITION",
+        .arguments = "POSITION...",
         .least = 1,
-        .most = 1,
-        .help = "sign an act that another administrator proposed",
+        .most = ARGUMENTS_MOST,
+        .help = "sign acts that another administrator proposed",
+        .more = "At most 8; all of them are signed, in that order, or none.",
         .options = SIGNED,
         .run = act_confirm_run,
     },
     {
         .noun = "act",
         .verb = "withdraw",
-        .arguments = "POSITION",
+        .arguments = "POSITION...",
         .least = 1,
-        .most = 1,
-        .help = "drop an act that waits",
+        .most = ARGUMENTS_MOST,
+        .help = "drop acts that wait",
+        .more = "At most 8; all of them, or none.",
         .options = SIGNED | BIT(OPT_REASON),
         .run = act_withdraw_run,
     },

@@ -16,8 +16,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import zmq from "zeromq";
-import { Failure, checkSignature, climb, insist, logLeaf, openCheckpoint, openRecord, pack, sha256,
-  sign, toJson, unpack } from "./proof.js";
+import { Failure, Registry, checkSignature, climb, insist, logLeaf, openCheckpoint, openRecord, pack,
+  sha256, sign, toJson, unpack } from "./proof.js";
 
 const PATIENCE = 2000, TRIES = 15; // milliseconds for an answer, and how often a request is said
 const CREDIT = { events: 64, bytes: 1 << 20 };
@@ -179,30 +179,20 @@ class Client {
 
   // Who signed with which key and when, and for which office: the registry, itself verified.
   async registry(until) {
-    const keys = new Map(), offices = new Map(), last = new Map();
-    const add = (seat, key, since) =>
-      keys.set(sha256(key).toString("hex", 0, 8), { seat, key, since });
+    const registry = new Registry(), last = new Map();
     for (const record of await this.readAll("registry", 1, until)) {
       const { event, envelope } = openRecord(record);
       const body = unpack(envelope.type, record.payload);
       if (record.position === 1) {
         await this.prove(record);
-        add(body.administrator, body.administratorKey, 1);
+        registry.found(body);
       }
-      this.checkSigned(record, event, envelope, keys);
+      this.checkSigned(record, event, envelope, registry.keys);
       insist(envelope.seatSeq === (last.get(envelope.seat) ?? 0) + 1, "a registry event is withheld");
       last.set(envelope.seat, envelope.seatSeq);
-      const kind = envelope.type.split(".").pop();
-      if (kind === "SeatAdmitted") offices.set(body.seat, body.office);
-      else if (kind === "KeyAdded" && body.kind === 2) add(body.seat, body.publicKey, record.position);
-      else if (kind === "KeyRevoked") keys.delete(body.keyId.toString("hex"));
-      else if (kind === "KeyRotated" && keys.delete(body.keyId.toString("hex"))) {
-        add(body.seat, body.publicKey, record.position);
-      } else if (kind === "SeatStanding" && body.standing === 3) {
-        for (const [id, key] of keys) if (key.seat === body.seat) keys.delete(id);
-      }
+      registry.take(record.position, envelope.seat, envelope.type.split(".").pop(), body);
     }
-    return { keys, offices };
+    return registry;
   }
 
   checkSigned(record, event, envelope, keys) {

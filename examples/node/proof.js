@@ -15,7 +15,7 @@ const root = new protobuf.Root();
 const protos = process.env.CHANCERY_PROTO ?? path.join(here, "../../proto");
 root.resolvePath = (origin, target) => // the others are options of the C compiler
   target.startsWith("chancery/") ? path.join(protos, target) : null;
-root.loadSync(["core/v1/frames", "core/v1/registry", "core/v1/answers", "embargo/v1/embargo"]
+root.loadSync(["core/v1/frames", "core/v1/registry", "core/v1/answers", "core/v1/transcripts", "embargo/v1/embargo"]
   .map((name) => `chancery/${name}.proto`));
 
 // Messages go in and out as plain objects: bytes are Buffers, 64-bit numbers below 2^53 numbers.
@@ -133,6 +133,80 @@ export function openCheckpoint(note, vkey) {
     return { size: Number(size), root: Buffer.from(top, "base64") };
   }
   throw new Failure("not.verified", "the checkpoint is not signed by log.vkey; do not use it");
+}
+
+// What the registry's events come to (#7): keys by id, and the office of each seat.
+export class Registry {
+  keys = new Map();
+  offices = new Map();
+  #standing = new Map();
+  #roles = new Map();
+  #waiting = new Map();
+  #quorum = 1;
+  #founder = "";
+
+  found({ administrator, administratorKey }) {
+    this.#founder = administrator;
+    this.#add(administrator, administratorKey, 1);
+  }
+
+  #add(seat, key, since) {
+    this.keys.set(sha256(key).toString("hex", 0, 8), { seat, key, since });
+  }
+
+  #ofAdministrators(office) {
+    return this.#roles.get(office)?.includes("administrator") ?? false;
+  }
+
+  #administers(seat) {
+    if (!this.offices.has(seat)) return seat === this.#founder;
+    return !this.#standing.has(seat) && this.#ofAdministrators(this.offices.get(seat));
+  }
+
+  // The quorum signs what touches the whole: as far as it concerns seats, keys and their offices.
+  #waits(signer, kind, body) {
+    if (this.#quorum === 1) return false;
+    if (["KeyAdded", "KeyRevoked", "KeyRotated", "SeatStanding"].includes(kind)) {
+      if (this.offices.has(body.seat))
+        return body.seat !== signer && this.#ofAdministrators(this.offices.get(body.seat));
+      return [...this.#waiting.values()].some((act) =>
+        act.kind === "SeatAdmitted" && act.body.seat === body.seat);
+    }
+    return ["OfficeAdded", "OfficeChanged", "QuorumSet"].includes(kind)
+      || (kind === "SeatAdmitted" && this.#ofAdministrators(body.office));
+  }
+
+  take(position, signer, kind, body) {
+    const act = kind === "ActConfirmed" && this.#waiting.get(body.position);
+    if (this.#waits(signer, kind, body)) {
+      this.#waiting.set(position, { kind, body, signers: [signer] });
+    } else if (kind === "ActWithdrawn") {
+      this.#waiting.delete(body.position);
+    } else if (act) {
+      act.signers.push(signer);
+      if (act.signers.filter((seat) => this.#administers(seat)).length < this.#quorum) return;
+      this.#waiting.delete(body.position);
+      this.#apply(position, act.kind, act.body);
+    } else {
+      this.#apply(position, kind, body);
+    }
+  }
+
+  #apply(position, kind, body) {
+    if (kind === "OfficeAdded" || kind === "OfficeChanged") this.#roles.set(body.office, body.roles);
+    else if (kind === "QuorumSet") this.#quorum = body.administrators;
+    else if (kind === "SeatAdmitted") this.offices.set(body.seat, body.office);
+    else if (kind === "KeyAdded" && body.kind === 2) this.#add(body.seat, body.publicKey, position);
+    else if (kind === "KeyRevoked") this.keys.delete(body.keyId.toString("hex"));
+    else if (kind === "KeyRotated" && this.keys.delete(body.keyId.toString("hex"))) {
+      this.#add(body.seat, body.publicKey, position);
+    } else if (kind === "SeatStanding") {
+      if (body.standing === 1) this.#standing.delete(body.seat);
+      else this.#standing.set(body.seat, body.standing);
+      for (const [id, key] of this.keys)
+        if (body.standing === 3 && key.seat === body.seat) this.keys.delete(id);
+    }
+  }
 }
 
 // SignedEvent and Envelope of a record whose payload is the one that was signed.

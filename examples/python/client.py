@@ -19,12 +19,12 @@ import time
 
 import zmq
 from chancery.core.v1 import envelope_pb2, frames_pb2
-from chancery.core.v1 import answers_pb2, registry_pb2  # noqa: F401 (payloads are found by name)
+from chancery.core.v1 import answers_pb2, registry_pb2, transcripts_pb2  # noqa: F401 (payloads are found by name)
 from chancery.embargo.v1 import embargo_pb2
 from google.protobuf import json_format, symbol_database
 from nacl.signing import SigningKey
-from proof import Failure, check_receipt, check_signature, climb, insist, log_entry, log_leaf
-from proof import open_checkpoint, open_record, sha256, sign
+from proof import Failure, Registry, check_receipt, check_signature, climb, insist, log_entry
+from proof import log_leaf, open_checkpoint, open_record, sha256, sign
 
 PATIENCE, TRIES = 2, 15  # seconds for an answer, and how often a request is said
 CREDIT_EVENTS, CREDIT_BYTES = 64, 1 << 20
@@ -168,29 +168,18 @@ class Client:
 
     def keys(self, until):
         """Who signed with which key and when, and for which office: the registry, itself verified."""
-        keys, offices, last = {}, {}, {}
+        registry, last = Registry(), {}
         for record in list(self.read("registry", 1, until)):
             event, envelope = open_record(record)
             body = message(envelope.type, record.payload)
             if record.position == 1:
                 self.prove(record)
-                keys[sha256(body.administrator_key)[:8]] = (body.administrator, body.administrator_key, 1)
-            self.check_signed(record, event, envelope, keys)
+                registry.found(body)
+            self.check_signed(record, event, envelope, registry.keys)
             insist(envelope.seat_seq == last.get(envelope.seat, 0) + 1, "a registry event is withheld")
             last[envelope.seat] = envelope.seat_seq
-            kind = envelope.type.rpartition(".")[2]
-            if kind == "SeatAdmitted":
-                offices[body.seat] = body.office
-            elif kind == "KeyAdded" and body.kind == registry_pb2.KEY_KIND_ED25519:
-                keys[sha256(body.public_key)[:8]] = (body.seat, body.public_key, record.position)
-            elif kind == "KeyRevoked":
-                keys.pop(body.key_id, None)
-            elif kind == "KeyRotated" and body.key_id in keys:
-                keys.pop(body.key_id)
-                keys[sha256(body.public_key)[:8]] = (body.seat, body.public_key, record.position)
-            elif kind == "SeatStanding" and body.standing == registry_pb2.STANDING_REVOKED:
-                keys = {k: v for k, v in keys.items() if v[0] != body.seat}
-        return keys, offices
+            registry.take(record.position, envelope.seat, envelope.type.rpartition(".")[2], body)
+        return registry.keys, registry.offices
 
     @staticmethod
     def check_signed(record, event, envelope, keys):

@@ -10,7 +10,7 @@ import json
 import struct
 import sys
 
-from chancery.core.v1 import envelope_pb2
+from chancery.core.v1 import envelope_pb2, registry_pb2
 from google.protobuf import json_format
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
@@ -125,6 +125,74 @@ def open_record(record):
     insist((envelope.payload_size, envelope.payload_hash) ==
            (len(record.payload), sha256(record.payload)), "the payload is not the one signed")
     return event, envelope
+
+
+class Registry:
+    """What its events come to (#7): {key id: (seat, public key, position)}, and the office of each seat."""
+
+    def __init__(self):
+        self.keys, self.offices, self.standing, self.roles = {}, {}, {}, {}
+        self.quorum, self.waiting, self.founder = 1, {}, ""
+
+    def found(self, founded):
+        self.founder = founded.administrator
+        self.add(founded.administrator, founded.administrator_key, 1)
+
+    def add(self, seat, public_key, position):
+        self.keys[sha256(public_key)[:8]] = (seat, public_key, position)
+
+    def of_administrators(self, office):
+        return "administrator" in self.roles.get(office, ())
+
+    def administers(self, seat):
+        if seat not in self.offices:
+            return seat == self.founder
+        return seat not in self.standing and self.of_administrators(self.offices[seat])
+
+    def waits(self, signer, kind, body):
+        """The quorum signs what touches the whole: as far as it concerns seats, keys and their offices."""
+        if self.quorum == 1:
+            return False
+        if kind in ("KeyAdded", "KeyRevoked", "KeyRotated", "SeatStanding"):
+            if body.seat in self.offices:
+                return body.seat != signer and self.of_administrators(self.offices[body.seat])
+            return ("SeatAdmitted", body.seat) in [(k, getattr(b, "seat", "")) for k, b, _ in self.waiting.values()]
+        return (kind in ("OfficeAdded", "OfficeChanged", "QuorumSet") or
+                (kind == "SeatAdmitted" and self.of_administrators(body.office)))
+
+    def take(self, position, signer, kind, body):
+        if self.waits(signer, kind, body):
+            self.waiting[position] = (kind, body, [signer])
+        elif kind == "ActWithdrawn":
+            self.waiting.pop(body.position, None)
+        elif kind == "ActConfirmed" and body.position in self.waiting:
+            act, of, signers = self.waiting[body.position]
+            signers.append(signer)
+            if sum(self.administers(seat) for seat in signers) >= self.quorum:
+                del self.waiting[body.position]
+                self.apply(position, act, of)
+        else:
+            self.apply(position, kind, body)
+
+    def apply(self, position, kind, body):
+        if kind in ("OfficeAdded", "OfficeChanged"):
+            self.roles[body.office] = set(body.roles)
+        elif kind == "QuorumSet":
+            self.quorum = body.administrators
+        elif kind == "SeatAdmitted":
+            self.offices[body.seat] = body.office
+        elif kind == "KeyAdded" and body.kind == registry_pb2.KEY_KIND_ED25519:
+            self.add(body.seat, body.public_key, position)
+        elif kind == "KeyRevoked":
+            self.keys.pop(body.key_id, None)
+        elif kind == "KeyRotated" and self.keys.pop(body.key_id, None):
+            self.add(body.seat, body.public_key, position)
+        elif kind == "SeatStanding":
+            self.standing.pop(body.seat, None)
+            if body.standing != registry_pb2.STANDING_SEATED:
+                self.standing[body.seat] = body.standing
+            if body.standing == registry_pb2.STANDING_REVOKED:
+                self.keys = {k: v for k, v in self.keys.items() if v[0] != body.seat}
 
 
 def vectors(file):

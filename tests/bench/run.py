@@ -8,12 +8,14 @@ import argparse
 import atexit
 import os
 import re
+import resource
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SOURCE = os.environ["SOURCE_DIR"]
@@ -93,6 +95,7 @@ class Broker:
                                     "scrub-rate = 0\n")
         with open(self.instance.conf, "w") as f:
             f.write(conf)
+        self.signer = spawn(tool("chancery-signer"), "--config", self.dir, stderr=subprocess.DEVNULL)
         self.start("chancery-broker")
         self.instance.check("event", "publish", "-", "--stream", "registry", "--type", "core.AccessRule",
                             "--seat", "administrator", stdin=RULE)
@@ -242,6 +245,96 @@ def whole(_):
         tell(" ".join(verb), f"{time.monotonic() - begun:.3f} s", f"chancery {' '.join(verb)} DIR")
 
 
+def access(a):
+    """May this seat have this event? What the question costs at each delivery."""
+    each("bench_access", "-t", a.seconds)
+
+
+def bombs(_):
+    """Bytes that are made to be dear to read."""
+    each("bench_bombs")
+
+
+class Crowd:
+    """So many strangers at a time, who come again when they are shown the door."""
+
+    def __init__(self, door, n, words):
+        self.door, self.open, self.come, self.words = door, [None] * n, 0, words
+        self.going = True
+        self.thread = threading.Thread(target=self.knock, daemon=True)
+        self.thread.start()
+
+    def knock(self):
+        while self.going:
+            i = self.come % len(self.open)
+            if self.open[i]:
+                self.open[i].close()
+            self.open[i] = self.door.knock(self.words[self.come % len(self.words)])
+            self.come += 1
+            time.sleep(2.0 / len(self.open))  # each waits for about 2 s
+
+    def end(self):
+        self.going = False
+        self.thread.join()
+        for s in self.open:
+            if s:
+                s.close()
+
+
+def attack(a):
+    """A seat's latency and the broker's memory under strangers, and beside readers that take little."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    from door import KNOCKS, CURVE, Door, Narrow, greeting  # noqa: PLC0415 (needs packages of its own)
+    d, lines = Door().serve(), Lines()
+    d.allow("bench", "any", "publish,read", "bench*")
+    seconds = "10" if a.long else "3"
+
+    def latency(key, stream):
+        lines.run(key, tool("bench_client"), "-d", d.dir, "-m", "latency", "-r", "200", "-q", stream, "-t", seconds,
+                  "-x", SEATS)
+
+    def reading(c):
+        from chancery.core.v1 import frames_pb2  # noqa: PLC0415
+        c.hello()
+        c.send(read=frames_pb2.Read(**{"from": 1}, streams=["bench*"], credit_events=1 << 20, credit_bytes=1 << 20))
+        return c
+    for _ in range(a.rounds):
+        latency("alone", "bench-a")
+        memory, files = d.memory(), d.files()
+        for name, words in (("2,000 strangers that wait", [b"", greeting(CURVE)[:40], greeting(CURVE)]),
+                            ("2,000 strangers of all kinds", list(KNOCKS.values()))):
+            crowd = Crowd(d, 2000, words)
+            wait_for("all of them came", lambda c=crowd: c.come >= 2000)
+            latency(name, "bench-b")
+            tell(f"{name}: memory above idle, files, came in all",
+                 f"{(d.memory() - memory) >> 10} KiB, {d.files()}, {crowd.come}")
+            crowd.end()
+            wait_for("they are gone", lambda: d.files() <= files + 2)
+        latency("afterwards", "bench-c")
+        way = Narrow(d)
+        stalled, slow = d.caller("officer"), d.caller("sanctions", endpoint=way.endpoint)
+        memory = d.memory()
+        reading(slow), reading(stalled)  # the latter is never received from again
+        way.narrow = True
+        load = spawn(tool("bench_client"), "-d", d.dir, "-m", "pub", "-s", "1024", "-p", "1", "-w", "8", "-t", seconds,
+                     "-q", "bench-load", "-x", SEATS, stdout=subprocess.DEVNULL)
+        latency("beside a load, a stalled reader and one of a byte a second", "bench-d")
+        load.wait()
+        tell("a stalled reader and one of a byte a second: memory above idle", f"{(d.memory() - memory) >> 10} KiB")
+        for c in (stalled, slow):
+            c.socket.close()
+        load = spawn(tool("bench_client"), "-d", d.dir, "-m", "pub", "-s", "1024", "-p", "1", "-w", "8", "-t", seconds,
+                     "-q", "bench-load", "-x", SEATS, stdout=subprocess.DEVNULL)
+        latency("beside a load", "bench-e")
+        load.wait()
+    lines.table()
+    for key, base in (("2,000 strangers that wait", "alone"), ("2,000 strangers of all kinds", "alone"),
+                      ("afterwards", "alone"),
+                      ("beside a load, a stalled reader and one of a byte a second", "beside a load")):
+        lines.ratio(f"p99 of {key}, of {base}", key, lambda r, k=key, b=base: r(k)["p99"] / r(b)["p99"])
+    d.stop(d.process)
+
+
 # ---- what is compared ----
 
 def cell(publishers, window):
@@ -370,7 +463,7 @@ def compare(a):
         shutil.rmtree(b.instance.root)
 
 
-ALL = {f.__name__: f for f in (base, un_parse, journal, store, compare, whole)}
+ALL = {f.__name__: f for f in (base, access, bombs, un_parse, journal, store, compare, whole, attack)}
 
 
 def main():

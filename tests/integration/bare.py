@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bare.py - a broker by itself, as it is released, with publishers outside: for thousands of short runs.
+"""bare.py - a broker and its signer by themselves, as they are released, with publishers outside: for thousands of short runs.
 
 Its directory lies in memory: what a disk would lose is made by the shim, not by the machine."""
 import os
@@ -43,7 +43,7 @@ class Bare(Commands):
         self.conf = os.path.join(self.dir, "chancery.conf")
         self.log = os.path.join(self.root, "broker.log")
         subprocess.run(["cp", "-a", template, self.dir], check=True)
-        self.processes = []
+        self.processes, self.signer = [], None
 
     def spawn(self, *command, **keywords):
         keywords.setdefault("env", {**os.environ, **self.environment})
@@ -52,6 +52,8 @@ class Bare(Commands):
 
     def broker(self, environment=None, prefix=()):
         """Starts it and waits until it serves or has ended."""
+        if not self.signer:  # one for all brokers of the directory: it finds the next one
+            self.signer = self.spawn(plain("chancery-signer"), "--config", self.dir, stderr=subprocess.DEVNULL)
         begin = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as log:
             process = self.spawn(*prefix, plain("chancery-broker"), "--config", self.dir,

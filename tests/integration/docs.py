@@ -32,7 +32,7 @@ def settings():
 
 def the_manual_pages_are_complete_and_without_a_warning():
     pages = glob.glob(os.path.join(BUILD, "docs", "*.[1-9]"))
-    assert len(pages) == 9, pages
+    assert len(pages) == 10, pages
     if not shutil.which("groff"):
         raise Skip("groff is not here")
     for page in pages:
@@ -114,7 +114,7 @@ def serves(i, text):
     with open(i.conf, "w") as f:
         f.write(re.sub("server-key = .*", own, text))
     i.listen()
-    processes = started(i, "broker", "embargo", "sanctions", "alert", "metrics")
+    processes = started(i, "broker", "signer", "embargo", "sanctions", "alert", "metrics")
     assert i.json("list", "status")
     for p in reversed(processes):
         p.end()

@@ -9,7 +9,7 @@ import subprocess
 from instance import Instance, Skip, run, scratch, snapshot, spawn, tool, wait_for
 
 TEST_MACHINE = {"time"}  # no time service needs to run where tests do
-CHECKS = ["configuration", "keys", "file-system", "sync", "space", "broker", "time", "log", "workers", "lists",
+CHECKS = ["configuration", "keys", "file-system", "sync", "space", "parts", "broker", "time", "log", "workers", "lists",
           "alerts", "mail", "backup"]
 
 
@@ -68,6 +68,34 @@ def a_key_that_others_can_read_is_mended_by_what_it_says():
     _, _, command = broken(i, "keys", "fail", r"broker\.key is open to others \(mode 644\)", "^chmod 600 ")
     subprocess.run(command.split(), check=True)
     assert healths(examined(i))["keys"] == "ok"
+
+
+def old_keys_are_as_secret_and_an_interrupted_rotation_is_named():
+    i = healthy()
+    key = os.path.join(i.dir, "keys", "officer.key")
+    for ending in (".old", ".old.0123456789abcdef"):
+        shutil.copy(key, key + ending)
+        os.chmod(key + ending, 0o640)
+        _, _, command = broken(i, "keys", "fail", rf"officer\.key{re.escape(ending)} is open to others", "^chmod 600 ")
+        subprocess.run(command.split(), check=True)
+    shutil.copy(key, key + ".new")
+    _, _, step = broken(i, "keys", "warn", r"officer\.key\.new is left by a rotation", "chancery seat rotate --seat officer$")
+    os.unlink(key + ".new")
+    assert healths(examined(i))["keys"] == "ok"
+
+
+def parts_that_others_can_read_are_named():
+    i = healthy()
+    parts = os.path.join(i.dir, "parts")
+    os.chmod(parts, 0o755)
+    _, _, command = broken(i, "parts", "fail", r"parts is open to others \(mode 755\)", "^chmod 700 ")
+    subprocess.run(command.split(), check=True)
+    assert healths(examined(i))["parts"] == "ok"
+    if os.geteuid() == 0:
+        os.chown(parts, 65534, 65534)
+        _, _, command = broken(i, "parts", "fail", "parts has another owner than", "^chown -R --reference=")
+        subprocess.run(command.split(), check=True)
+        assert healths(examined(i))["parts"] == "ok"
 
 
 def a_key_that_is_gone_is_named():
@@ -175,7 +203,8 @@ def monitors_are_told_in_their_own_words():
 
 
 if __name__ == "__main__":
-    run([a_healthy_instance_is_well, a_key_that_others_can_read_is_mended_by_what_it_says, a_key_that_is_gone_is_named,
+    run([a_healthy_instance_is_well, a_key_that_others_can_read_is_mended_by_what_it_says,
+         old_keys_are_as_secret_and_an_interrupted_rotation_is_named, parts_that_others_can_read_are_named, a_key_that_is_gone_is_named,
          a_setting_that_is_wrong_is_named_with_its_line, a_broker_that_does_not_run_is_named,
          a_worker_that_does_not_run_is_named, a_mail_server_that_is_not_there_is_named,
          a_disk_below_its_reserve_is_named, a_log_in_memory_is_named, a_log_without_a_backup_is_named,

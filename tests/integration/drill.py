@@ -116,6 +116,11 @@ def what_was_acknowledged_behind_the_backup_comes_back_once():
         assert order == sorted(order), f"{seat}: its order changed"  # ids ascend as they were made
     second.check("event", "publish", "--seat", "administrator", "--stream", "registry", "--type",
                  "chancery.core.v1.ReturnEnded", "-", stdin="{}")
+    note = os.path.join(folder, "note.txt")
+    with open(note, "w") as f:
+        f.write("whose keys are whose is read from both logs' signed events")
+    second.check("event", "publish", "-", "--stream", "embargo.in", "--type", "embargo.ConfirmSnapshot", "--label", "green",
+                 "--to", "seat:officer", "--seal", note, stdin="{}")
     second.down()
     verify(second.dir)
     second.check("audit", second.dir, dir=False)

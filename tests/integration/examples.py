@@ -379,6 +379,45 @@ def every_code_that_the_page_names_exists():
     assert named == codes - own, (named ^ (codes - own))
 
 
+def an_act_that_waits_for_a_quorum_is_not_in_force_for_either():
+    i, work = world().instance, world().work
+    first, second, third = (("--yes", "--seat", s) for s in ("administrator", "second", "third"))
+    for seat in ("second", "third"):
+        invitation, desk = os.path.join(work, f"{seat}.invitation"), os.path.join(work, seat)
+        office = next(s["office"] for s in i.json("seat", "ls") if s["seat"] == "administrator")
+        i.check("seat", "invite", seat, office, invitation)
+        i.check("join", invitation, desk, dir=False)
+        told = i.check("seat", "admit", os.path.join(desk, f"{seat}.card"), *first)
+        shutil.copy(os.path.join(desk, "keys", f"{seat}.key"), os.path.join(i.dir, "keys"))
+        if seat == "second":
+            i.check("quorum", "set", "2", *first)
+
+    def read_by_both(position):
+        for client in (python_client(), node_client()):
+            yield call(client, "read", str(position)).splitlines()[-1]
+
+    def signs(by):
+        """The position of an act, signed by that seat."""
+        i.check("party", "add", f"Q{signs.n}Z", *by)
+        signs.n += 1
+        return max((a["position"] for a in i.json("act", "ls", *first[1:])), key=int)
+    signs.n = 1
+    i.check("act", "confirm", *re.search(r"act confirm (.*)$", told, re.M)[1].split(), *second)
+    assert all(": signed by third of" in line for line in read_by_both(signs(third))), "admitted by two"
+    # a revocation that waits ends no key yet; one that two signed does
+    revoked = i.check("seat", "revoke", "third", *first)
+    waits = re.search(r"act confirm (\d+)$", revoked, re.M)[1]
+    last = signs(third)
+    assert all(": signed by third of" in line for line in read_by_both(last))
+    i.check("act", "confirm", waits, *second)
+    client, proof = client_inside()
+    c = client.Client(world().desk)
+    head = c.call(get_head=client.frames_pb2.GetHead()).head
+    assert "third" in {seat for seat, _, _ in c.keys(int(last))[0].values()}
+    assert "third" not in {seat for seat, _, _ in c.keys(head)[0].values()}
+    i.check("quorum", "set", "1", *first)
+
+
 def the_lock_file_names_no_registry():
     with open(os.path.join(EXAMPLES, "node", "package-lock.json")) as f:
         text = f.read()
@@ -396,4 +435,5 @@ if __name__ == "__main__":
          whatever_is_changed_is_not_verified, a_key_that_is_not_registered_hears_nothing,
          the_python_client_outlives_the_broker, the_node_client_outlives_the_broker,
          both_follow_on_after_the_broker_was_killed,
-         the_exported_proof_is_what_other_tools_accept])
+         the_exported_proof_is_what_other_tools_accept,
+         an_act_that_waits_for_a_quorum_is_not_in_force_for_either])

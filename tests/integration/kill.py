@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill.py - kill -9 of broker, worker and adapter at random points of an import, and what is left.
+"""kill.py - kill -9 of broker, signer, worker and adapter at random points of an import, and what is left.
 
 Two publishers and a reader write their history while lists are imported; after the last kill the log is read from the
 directory, and the history checker, `log verify` and `audit` judge. 100 kills; 100 times that with CHANCERY_LONG."""
@@ -20,7 +20,7 @@ SEED = int(os.environ.get("CHANCERY_SEED", time.time()))
 class Processes:
     """Those of an instance, started again the moment they are killed."""
 
-    def __init__(self, i, names=("broker", "embargo", "sanctions")):
+    def __init__(self, i, names=("signer", "broker", "embargo", "sanctions")):
         self.i, self.running = i, {}
         for name in names:
             self.start(name)
@@ -88,7 +88,7 @@ def kill_and_judge(dice):
     load, imports = Load(i), Imports(i)
     for _ in range(KILLS):
         imports.go_on()
-        victim = dice.choice(["broker", "broker", "embargo", "sanctions"])
+        victim = dice.choice(["broker", "broker", "signer", "embargo", "sanctions"])
         if victim == "broker":
             load.await_more()
         time.sleep(dice.uniform(0.0, 0.1))  # a random point, not a wait
@@ -106,7 +106,7 @@ def whatever_is_killed_nothing_acknowledged_is_lost():
     print(f"seed {SEED}", flush=True)
     dice = random.Random(SEED)
     rounds = [kill_and_judge(dice) for _ in range(ROUNDS)]
-    print(f"kills: {ROUNDS * KILLS} of broker, worker and adapter, {sum(a for a, _ in rounds)} events "
+    print(f"kills: {ROUNDS * KILLS} of broker, signer, worker and adapter, {sum(a for a, _ in rounds)} events "
           f"acknowledged, {sum(n for _, n in rounds)} imports, 0 bad", flush=True)
 
 

@@ -228,7 +228,7 @@ def a_question_waits_for_the_worker():
     with open(i.conf) as f:
         conf = f.read()
     with open(i.conf, "w") as f:
-        f.write(conf.replace("processes = broker embargo sanctions", "processes = broker"))
+        f.write(conf.replace("processes = broker signer embargo sanctions", "processes = broker signer"))
     i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL)
     refusals = i.json("status")[0]["broker"].get("refusals", "0")

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from instance import BUILD, SOURCE, Skip, free_port, run, scratch, snapshot
+from instance import BUILD, SOURCE, Skip, free_port, run, scratch, snapshot, wait_for
 from notify import Manager
 from sandboxed import landlock
 
@@ -20,9 +20,9 @@ sys.path.append(SUPPORT)
 
 PACKAGES = ("chancery", "chancery-adapters", "chancery-broker", "chancery-workers", "libchancery-dev",
             "libchancery1")
-UNITS = ("chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert", "chancery-metrics")
+UNITS = ("chancery-signer", "chancery-broker", "chancery-embargo", "chancery-sanctions", "chancery-alert", "chancery-metrics")
 DIR = "/var/lib/chancery"
-KEYS = {"broker": "chancery-broker", "log": "chancery-broker", "embargo": "chancery-embargo",
+KEYS = {"broker": "chancery-broker", "log": "chancery-signer", "embargo": "chancery-embargo",
         "sanctions": "chancery-sanctions", "alert": "chancery-alert", "metrics": "chancery-metrics",
         "administrator": "root"}
 
@@ -191,6 +191,7 @@ def each_process_reads_its_own_key_and_the_broker_alone_the_log(machine):
         for key, owner in KEYS.items():
             assert machine.may(user, "cat", f"{DIR}/keys/{key}.key") == (user == owner), (user, key)
         assert machine.may(user, "cat", f"{DIR}/log/data.mdb") == (user == "chancery-broker"), user
+        assert machine.may(user, "ls", f"{DIR}/signer") == (user == "chancery-signer"), user
         assert machine.may(user, "cat", f"{DIR}/chancery.conf"), user
 
 
@@ -237,6 +238,8 @@ def installed_founded_started_and_removed_in_a_chroot():
     processes = [machine.start(unit) for unit in UNITS]
     a_person_of_the_group_works_and_a_stranger_is_not_heard(machine)
     each_process_reads_its_own_key_and_the_broker_alone_the_log(machine)
+    wait_for("all is signed", lambda: "have none" not in machine.run("chancery", "status", "--dir", DIR)
+             and machine.run("chancery", "log", "verify", DIR).startswith("ok"))
     for process in processes:
         process.fed()
         with open(process.log) as f:

@@ -5,6 +5,7 @@ Two parties: QMA runs the service, QMB/desk fills two seats itself. Directories 
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -225,6 +226,91 @@ def an_act_that_waits_or_was_withdrawn_changes_no_key_shown():
     i.down()
 
 
+def an_administrator_is_admitted_by_two_together():
+    i = Instance()
+    i.up()
+    admin, second = ("--yes", "--seat", "administrator"), ("--yes", "--seat", "second")
+    office = next(s["office"] for s in i.json("seat", "ls") if s["seat"] == "administrator")
+    desks = {name: Desk(invite(i, name, office), name) for name in ("second", "third")}
+    i.check("seat", "admit", desks["second"].card, *admin)
+    i.check("quorum", "set", "2", *admin)
+    told = i.check("seat", "admit", desks["third"].card, *admin)
+    positions = re.search(r"chancery act confirm ((?:\d+ ?)+)$", told, re.M)[1].split()
+    assert len(positions) == 4, told
+    assert "third" not in seated(i), "nothing of it is in force"
+    [fate] = [x for x in i.json("seat", "invitations") if x["seat"] == "third"]
+    assert (fate["state"], fate["position"]) == ("waiting", int(positions[0])), fate
+    own = i.run("act", "confirm", *positions, *admin)
+    refused(own, "another one must")
+    shutil.copy(desks["second"].key, os.path.join(i.dir, "keys"))
+    keys_first = i.run("act", "confirm", positions[1], positions[0], *second)
+    refused(keys_first, "confirm its admission")
+    assert len(i.json("act", "ls")) == 4, "all of them or none"
+    i.check("act", "confirm", *positions, *second)
+    assert i.json("act", "ls") == []
+    assert len(seated(i)["third"]["keys"]) == 3
+    assert desks["third"].json("seat", "show", "third")[0]["standing"] == "seated", "its keys are good"
+    # one that is not wanted any more goes as a whole
+    fourth = Desk(invite(i, "fourth", office), "fourth")
+    told = i.check("seat", "admit", fourth.card, *admin)
+    i.check("act", "withdraw", *re.search(r"chancery act confirm ((?:\d+ ?)+)$", told, re.M)[1].split(), *admin)
+    assert i.json("act", "ls") == [] and "fourth" not in seated(i)
+    i.down()
+    i.check("log", "verify", i.dir, dir=False)
+
+
+def every_invitation_is_followed_up():
+    i = Instance()
+    i.up()
+    admin, out = ("--yes", "--seat", "administrator"), os.path.join(scratch(), "out")
+    i.check("party", "add", "QMB", *admin)
+    i.check("office", "add", "QMB/desk", *admin)
+    i.check("office", "add", "QMB/other", *admin)
+    table = os.path.join(scratch(), "contacts.csv")
+    with open(table, "w") as f:
+        f.write("seat,office,name\nopen,QMB/desk,Olu O.\nhere,QMB/desk,\nleft,QMB/desk,\ngone,QMB/desk,\n")
+    i.check("seat", "invite", "--from", table, "--out", out)
+    stray = invite(i, "stray", "QMB/desk", "--name", "Sara; of the desk")
+    assert os.stat(os.path.join(i.dir, "invitations", "open")).st_mode & 0o777 == 0o600
+
+    def fates(*options):
+        return {x["seat"]: x for x in i.json("seat", "invitations", *options)}
+    assert {x["state"] for x in fates().values()} == {"open"} and len(fates()) == 5
+    assert fates()["stray"]["name"] == "Sara; of the desk"
+    with open(stray) as f:
+        assert f"code = {fates()['stray']['code']}\n" in f.read()
+    for seat in ("here", "left", "gone"):
+        i.check("seat", "admit", Desk(os.path.join(out, f"{seat}.invitation"), seat).card, *admin)
+    i.check("seat", "leave", "left", *admin)
+    i.check("seat", "revoke", "gone", *admin)
+    i.register("SeatAdmitted", {"seat": "stray", "office": "QMB/other", "kind": "SEAT_KIND_PERSON"})
+    found = fates()
+    assert {s: x["state"] for s, x in found.items()} == {
+        "open": "open", "here": "admitted", "left": "left", "gone": "revoked", "stray": "keyless"}, found
+    event = i.json("event", "show", str(found["here"]["position"]), "--seat", "administrator")[0]
+    assert event["payload"]["seat"] == "here" and event["envelope"]["type"].endswith("SeatAdmitted"), event
+    record = os.path.join(i.dir, "invitations", "open")
+    with open(record) as f:
+        text = f.read()
+    with open(record, "w") as f:
+        f.write(re.sub(r"(?m)^at = .*", "at = 2026-01-02T03:04:05Z", text))
+    assert list(fates("--older", "30")) == ["open"] and fates("--older", "30")["open"]["days"] > 30
+    said = i.check("seat", "invitations")
+    assert re.search(r"^open +QMB/desk +2026-01-02 03:04:05 UTC +open for \d+ days +Olu O\.$", said, re.M), said
+    # a new invitation takes the place; one that cannot be kept is not written
+    invite(i, "open")
+    assert list(fates("--older", "30")) == []
+    with open(record, "w") as f:
+        f.write("[invited]\nseat = open\n")
+    refused(i.run("seat", "invitations"), "invitations/open", "office")
+    os.unlink(record)
+    os.mkdir(record)
+    file = os.path.join(scratch(), "invitation")
+    refused(i.run("seat", "invite", "open", "QMB/desk", file), "invitations/open", "cannot be kept")
+    assert not os.path.exists(file)
+    i.down()
+
+
 def new_keys_take_the_place_of_the_old_ones():
     i, desk = service(), admitted("rota")
     old = desk.id_of(desk.key)
@@ -374,7 +460,8 @@ if __name__ == "__main__":
          a_card_changed_by_one_byte_is_refused, a_card_for_another_log_or_broker_is_refused,
          a_directory_that_is_not_empty_is_left_alone, an_office_fills_its_own_seats_and_no_more,
          a_table_of_contacts_is_invited_and_a_wrong_line_is_named, stands_and_revoked_seats_show,
-         an_act_that_waits_or_was_withdrawn_changes_no_key_shown, new_keys_take_the_place_of_the_old_ones,
+         an_act_that_waits_or_was_withdrawn_changes_no_key_shown,
+         an_administrator_is_admitted_by_two_together, every_invitation_is_followed_up, new_keys_take_the_place_of_the_old_ones,
          old_keys_are_kept_for_what_was_sealed_for_them, a_process_gets_no_age_key,
          keys_that_the_broker_is_known_by_are_not_rotated, a_refused_rotation_leaves_the_old_keys_in_force,
          a_rotation_killed_before_it_publishes_is_finished, a_rotation_killed_once_it_is_recorded_is_finished,

@@ -105,6 +105,56 @@ def recipients_open_it_and_others_who_read_the_event_do_not():
     assert done.returncode == 0 and done.stdout == content, done.stderr
 
 
+def what_was_sealed_before_a_rotation_is_opened_after_it():
+    w = World()
+    contents = [secrets.token_bytes(1000) for _ in range(3)]
+    positions = []
+    for n, content in enumerate(contents):
+        positions.append(w.publish(w.file(f"{n}.txt", content), label="green")[0])
+        w.i.check("seat", "rotate", "--seat", "bilal", "--yes")
+    for n, content in enumerate(contents):
+        assert w.opens("bilal", positions[n], f"{n}.txt") == content
+    # it says which were tried, what is wrong with one, and leaves no file
+    os.chmod(w.key("bilal") + ".old", 0o644)
+    out = os.path.join(w.dir, "out")
+    done = w.open("bilal", positions[2], "2.txt", out)
+    assert done.returncode == 1 and not os.path.exists(out), done
+    assert re.search(r"part\.sealed: .*tried: bilal\.key, bilal\.key\.old \(a secret file can be read by others; chmod 600 it\), "
+                     r"bilal\.key\.old\.[0-9a-f]{16}, bilal\.key\.old\.[0-9a-f]{16};", done.stderr), done
+    os.unlink(w.key("bilal") + ".old")
+    assert w.open("bilal", positions[2], "2.txt", out).returncode == 1
+
+
+def nothing_is_sealed_for_keys_on_the_word_of_the_broker():
+    w, other = World(), Instance("--log", "chancery.qmz.example/other")
+    path = w.file("minutes.txt", b"for bilal")
+    vkey, held = os.path.join(w.i.dir, "log.vkey"), os.path.join(w.dir, "log.vkey")
+    head = w.i.json("log", "head")[0]["head"]
+
+    def refused(seat, *texts):
+        done = w.i.run(*WORDS, "--label", "green", "--to", "QMB", "--seal", path, "--seat", seat, stdin="{}")
+        assert done.returncode == 1 and "recorded" not in done.stdout, done
+        for text in texts:
+            assert text in done.stderr, (text, done.stderr)
+    # a tree that another key signed than the one that this reader knows the log by
+    shutil.move(vkey, held)
+    shutil.copy(os.path.join(other.dir, "log.vkey"), vkey)
+    refused("amina", "does not show that the log has the registry event at position 1", "Nothing is sealed on its word")
+    os.unlink(vkey)
+    refused("amina", "log.vkey", "nothing that the broker says can be verified")
+    shutil.move(held, vkey)
+    # who reads none of the registry, or not all of it
+    refused("bilal", "access.denied")
+    words = ("--yes", "--seat", "administrator")
+    w.i.check("access", "allow", "some", "QMB/npc", "read", "registry", "--type", "chancery.core.v1.A*", *words)
+    w.i.check("access", "allow", "some-publish", "QMB/npc", "publish", "embargo.in", *words)
+    refused("bilal", "does not read the registry whole")
+    w.i.check("access", "allow", "some", "QMB/npc", "read", "registry", *words)
+    done = w.i.run(*WORDS, "--label", "green", "--to", "QMB", "--seal", path, "--seat", "bilal", stdin="{}")
+    assert done.returncode == 0, done
+    assert w.i.json("log", "head")[0]["head"] >= head + 4
+
+
 def a_red_event_is_seen_by_its_recipients_alone():
     w = World()
     position, said = w.publish(w.file("a.txt", b"to QMB alone"), to="QMB/npc")
@@ -299,7 +349,8 @@ def the_clear_text_is_in_no_file_and_no_process_of_the_instance():
 
 
 if __name__ == "__main__":
-    run([recipients_open_it_and_others_who_read_the_event_do_not, a_red_event_is_seen_by_its_recipients_alone,
+    run([recipients_open_it_and_others_who_read_the_event_do_not,
+         what_was_sealed_before_a_rotation_is_opened_after_it, nothing_is_sealed_for_keys_on_the_word_of_the_broker, a_red_event_is_seen_by_its_recipients_alone,
          nothing_is_overwritten_and_mistakes_are_named, a_seat_without_an_age_key_is_named,
          debians_age_opens_what_was_sealed_here, sealed_by_age_is_opened_here,
          what_is_not_as_it_says_is_refused_by_the_broker_or_the_reader,

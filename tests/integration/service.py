@@ -206,7 +206,7 @@ def an_input_that_a_worker_failed_on_is_shown_and_retried():
     with open(i.conf) as f:
         conf = f.read()
     with open(i.conf, "w") as f:
-        f.write(conf.replace("processes = broker embargo sanctions", "processes = broker"))
+        f.write(conf.replace("processes = broker signer embargo sanctions", "processes = broker signer"))
     i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL)
 

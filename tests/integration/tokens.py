@@ -201,10 +201,10 @@ def who_cannot_reach_the_key_hears_why():
 def processes_in_their_sandboxes_sign_on_a_token():
     t, i = tokens(), service()
     real = snapshot("2023-03-27", scratch())
-    change(i, "processes = broker embargo sanctions", "processes = broker embargo")
+    change(i, "processes = broker signer embargo sanctions", "processes = broker signer embargo")
     for seat in ("embargo", "sanctions"):
         i.check("seat", "rotate", "--token", t.uri(seat), "--yes", "--seat", seat)
-    change(i, "processes = broker embargo", "processes = broker embargo sanctions")
+    change(i, "processes = broker signer embargo", "processes = broker signer embargo sanctions")
     i.check("list", "import", "--list", "un", real)
     wait_for("the worker answers", lambda: i.json("event", "ls", "--stream", "embargo.out"))
     for seat in ("embargo", "sanctions"):
@@ -222,7 +222,7 @@ def what_the_settings_do_not_name_is_not_read():
     importing = spawn(i.program, "list", "import", "--list", "un", snapshot("2024-09-21", scratch()), "--dir", i.dir,
                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for("the worker says so", lambda: "client.unsigned" in i.logs())
-    wait_for("and who signs the checkpoint", lambda: "signer.delayed" in i.logs())
+    wait_for("and who signs the checkpoint", lambda: "signer.token" in i.logs() and "signer.refuses" in i.logs())
     assert "code=token.failed" in i.logs() and len(i.json("event", "ls", "--stream", "embargo.out")) == answers
     change(i, f"state = {t.state}.none", f"state = {t.state}")
     wait_for("the worker answers", lambda: len(i.json("event", "ls", "--stream", "embargo.out")) > answers)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import sys
 
 from examples import python_client
@@ -324,6 +325,57 @@ def a_worker_answers_under_the_label_of_the_question():
     assert [r["name"] for r in answer["envelope"]["handling"]["recipients"]] == ["QMA/secretariat", "QMB/npc", "panel@1"]
 
 
+def its_office_answers_once(s, entered, scan):
+    """By whom, how and how often what was entered in an office's name is confirmed or disowned."""
+    from chancery.core.v1 import envelope_pb2 as e  # noqa: PLC0415
+    i, stream, at = s.i, entered["stream"], str(entered["position"])
+    hashed = bytes.fromhex(i.json("event", "show", at)[0]["envelopeHash"])
+    named = {"references": [e.EventRef(position=entered["position"], envelope_hash=hashed)]}
+    word, own, entering = "chancery.core.v1.TranscriptConfirmed", s.seats[8], s.seats[4]
+
+    def say(by, where=stream, label="GREEN", type=word, **members):
+        return s.publish(by, where, label, type=type, **{**named, **members})
+    assert say(s.seats[12]) == "access.denied", "another office"
+    assert say(s.seats[10]) == "reference.invalid", "one of its party that may not read it"
+    assert say(entering) == say(entering, acting_for="QMC/npc") == "access.denied", "who entered it"
+    assert say(own, where="labels") == "reference.invalid", "in another stream its readers would not see it"
+    assert say(own, label="CLEAR") == "handling.lowered"
+    assert say(own, evidence=e.EVIDENCE_TRANSCRIBED) in ("access.denied", "field.invalid"), "paper for paper"
+    assert say(own, kind=e.KIND_UPDATE) == "field.invalid"
+    assert say(own, references=[e.EventRef(position=entered["position"])]) == "field.invalid", "without its hash"
+    said = i.check("event", "show", at)
+    assert f"transcribed by QMB/npc {entering.name} for QMC/npc; not confirmed" in said, said
+    confirmed = say(own)
+    assert confirmed["position"], confirmed
+    assert say(own) == say(own, type="chancery.core.v1.TranscriptDisowned") == "exists", "once is for good"
+    said = i.check("event", "show", at)
+    assert f"confirmed at position {confirmed['position']} by QMC/npc {own.name}" in said, said
+    assert f"transcribed by QMB/npc {entering.name} for QMC/npc" in i.check("event", "ls", "--stream", stream)
+    assert say(own, references=[e.EventRef(position=confirmed["position"],
+        envelope_hash=bytes.fromhex(i.json("event", "show", str(confirmed["position"]))[0]["envelopeHash"]))]) == \
+        "reference.invalid", "what is signed needs no confirmation"
+
+    second = s.publish(entering, stream, "AMBER", [("office", "QMC/npc")], evidence=e.EVIDENCE_TRANSCRIBED,
+                       acting_for="QMC/npc", parts=[scan])
+    at = str(second["position"])
+    shutil.copy(os.path.join(i.root, own.name, "keys", f"{own.name}.key"), os.path.join(i.dir, "keys"))
+    words = ("--seat", own.name, "--yes")
+    refused = i.run("event", "confirm", at, "--disown", *words)
+    assert refused.returncode == 2 and "--reason" in refused.stderr, refused.stderr
+    i.check("event", "confirm", at, "--disown", "--reason", "not our letterhead", *words)
+    [shown] = i.json("event", "show", at, *words[:2])
+    assert shown["transcript"]["state"] == "disowned" and shown["transcript"]["seat"] == own.name, shown["transcript"]
+    assert shown["transcript"]["reason"] == "not our letterhead"
+    [told] = i.json("event", "show", str(shown["transcript"]["position"]), *words[:2])
+    assert told["envelope"]["handling"]["label"] == "LABEL_AMBER", told
+    assert [r["name"] for r in told["envelope"]["handling"]["recipients"]] == ["QMC/npc", "QMB/npc"], told
+    again = i.run("event", "confirm", at, *words)
+    assert again.returncode == 1 and f"disowned at position {told['position']} by QMC/npc" in again.stderr, again.stderr
+    i.kill("broker")
+    wait_for("the broker is back", lambda: i.run("status").returncode == 0)
+    assert say(own) == "exists", "it is known from the log"
+
+
 def paper_is_entered_by_who_may_and_with_its_scan():
     s = service()
     from chancery.core.v1 import envelope_pb2 as e, frames_pb2  # noqa: PLC0415
@@ -345,6 +397,7 @@ def paper_is_entered_by_who_may_and_with_its_scan():
     assert enter(acting_for="QMX/npc", parts=[part]) == "not.found"
     entered = enter(acting_for="QMC/npc", parts=[part])
     assert "TRANSCRIBED" in i.json("event", "show", str(entered["position"]))[0]["envelope"]["evidence"]
+    its_office_answers_once(s, entered, part)
     # it was published for QMC/npc, which may change it; another office may not
     change = {"kind": e.KIND_CANCEL, "references": [e.EventRef(position=entered["position"])]}
     assert s.publish(s.seats[12], stream, "GREEN", **change) == "access.denied"

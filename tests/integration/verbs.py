@@ -22,6 +22,8 @@ class Verb:
         behind = usage.split(self.name, 1)[1]
         words = re.sub(r"\[?--[a-z-]+( [A-Z]+)?\]?", "", behind)
         self.most = len(re.findall(r"[A-Z]+", words))
+        if "..." in words:
+            self.most = int(re.search(r"At most (\d+)", self.help)[1])
         self.arguments = re.findall(r"[A-Z]+", re.sub(r"\[.*\]", "", words))
         self.needed = re.findall(r"(?<!\[)--(\S+) ", behind)
         self.options = {m[1]: (m[2] or "").strip()

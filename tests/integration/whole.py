@@ -139,7 +139,7 @@ def a_wrong_decision_is_found_by_audit():
     with open(i.conf) as f:
         conf = f.read()
     with open(i.conf, "w") as f:
-        f.write(conf.replace("processes = broker embargo sanctions", "processes = broker sanctions"))
+        f.write(conf.replace("processes = broker signer embargo sanctions", "processes = broker signer sanctions"))
     i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL)
     wait_for("the broker answers", lambda: i.run("log", "head").returncode == 0)

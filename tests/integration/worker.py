@@ -399,14 +399,14 @@ def died(i, worker, position, times):
 
 
 def without_embargo(i):
-    configure(i, "broker embargo sanctions", "broker sanctions")
+    configure(i, "signer embargo sanctions", "signer sanctions")
     i.up_process = spawn(tool("chancery"), "up", "--dir", i.dir, stderr=subprocess.DEVNULL)
     wait_for("the broker answers", lambda: i.run("log", "head").returncode == 0)
 
 
 def with_embargo(i):
     i.down()
-    configure(i, "broker sanctions", "broker embargo sanctions")
+    configure(i, "signer sanctions", "signer embargo sanctions")
     i.up()
 
 

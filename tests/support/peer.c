@@ -143,7 +143,11 @@ static void on_receive(void *arg, zmq_msg_t parts[], int n)
     Core__Frame *f = core__frame__unpack(NULL, zmq_msg_size(&parts[1]), zmq_msg_data(&parts[1]));
     assert_non_null(f);
     if (f->body_case == CORE__FRAME__BODY_HELLO) {
-        if (p->hellos++ >= p->hellos_ignored)
+        buf_reset(&p->shown);
+        buf_add(&p->shown, f->hello->delegation.data, f->hello->delegation.len);
+        if (p->hellos++ >= p->hellos_ignored && p->refuses)
+            say_refused(p, f->ref, p->refuses);
+        else if (p->hellos > p->hellos_ignored)
             say_welcome(p, f->ref);
     } else if (p->forget && f->body_case != CORE__FRAME__BODY_PING) {
         p->forget = false;
@@ -202,6 +206,8 @@ void client_open_in(struct peer *p, int64_t give_up, const char *keep)
         .keep_dir = keep ? keep_dir : NULL,
         .give_up = give_up,
         .patient = p->patient,
+        .delegation = p->delegation.data,
+        .delegation_size = p->delegation.size,
     };
 
     p->client_closed = false;
@@ -280,6 +286,8 @@ void peer_free(struct peer *p)
     assert_int_equal(uv_loop_close(&p->loop), 0);
     zmq_ctx_term(p->context);
     frames_free(p);
+    buf_free(&p->delegation);
+    buf_free(&p->shown);
     assert_int_equal(system(command), 0);
     mem_free(command);
     mem_free(p);
@@ -320,6 +328,23 @@ void publish_event(struct peer *p, int number, struct chancery_event e)
 void publish(struct peer *p, int number)
 {
     publish_event(p, number, (struct chancery_event){.stream = "test.in"});
+}
+
+int publish_signed(struct peer *p, int number, const Core__Frame *f)
+{
+    struct chancery_signed events[BATCH_MOST];
+    struct call *call = mem_new(sizeof *call);
+
+    for (size_t i = 0; i < f->publish->n_events; i++) {
+        const Core__SignedBytes *b = f->publish->events[i];
+        events[i] =
+            (struct chancery_signed){b->event.data, b->event.len, b->payload.data, b->payload.len};
+    }
+    *call = (struct call){p, number};
+    int rc = chancery_publish_signed(p->client, events, f->publish->n_events, on_published, call);
+    if (rc)
+        mem_free(call);
+    return rc;
 }
 
 void until_frames(struct peer *p, size_t n)

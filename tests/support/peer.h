@@ -36,6 +36,9 @@ struct peer { /* the other side, and what it has seen */
     unsigned hellos, tails, hellos_ignored;
     bool mute_tails, forget; /* `forget`: the next frame but Hello is answered by Forgotten */
     bool patient;            /* of the client that is opened */
+    struct buf delegation;   /* that it shows */
+    struct buf shown;        /* of the last Hello */
+    const char *refuses;     /* Hello, with that code; NULL = none */
     uint64_t tail_seq;
     struct hash tail_hash;
     const char *log; /* that it keeps; NULL = "test.example/log" */
@@ -88,6 +91,8 @@ void client_close(struct peer *p);
 void on_client_closed(void *arg); /* for a test that closes it itself */
 void publish_event(struct peer *p, int number, struct chancery_event e);
 void publish(struct peer *p, int number);
+/* What the Publish of that frame has, as it is. */
+int publish_signed(struct peer *p, int number, const Core__Frame *f);
 void until_frames(struct peer *p, size_t n);
 void until_results(struct peer *p, size_t n);
 

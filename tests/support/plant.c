@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "broker/checkpoint.h"
+#include "broker/log_key.h"
 #include "broker/store.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -190,10 +191,13 @@ static void checkpoint_put(struct plant *p, const struct log_key *key, uint64_t 
 {
     struct tree tree = {0};
     struct hash root;
+    struct buf note = {0};
 
     assert(tree_load(&tree, size, stored_hash, p) == 0);
     tree_root(&tree, &root);
-    assert(checkpoint_write(p->dir, key, size, &root, NULL) == 0);
+    assert(log_key_sign(key, size, &root, &note) == 0);
+    assert(checkpoint_write(p->dir, slice_buf(&note)) == 0);
+    buf_free(&note);
 }
 
 static struct log_key key_of(const struct plant *p)

@@ -128,6 +128,12 @@ def directories_make(root, unit, uid, gid):
     return made
 
 
+def writable_paths(root, unit):
+    """'-' before one: where it is not there it is passed over."""
+    paths = words(unit, "ReadWritePaths")
+    return [p.lstrip("-") for p in paths if p[0] != "-" or os.path.exists(root + p[1:])]
+
+
 def files_hold(root, unit, writable):
     """File systems of its own: read-only but for what the unit names."""
     assert unit["ProtectSystem"] == ["strict"] and unit["PrivateTmp"] == ["yes"]
@@ -151,7 +157,7 @@ def become(root, unit):
     rules = filter_made(unit)
     if unit.get("PrivateNetwork") == ["yes"]:
         call("unshare", CLONE_NEWNET)
-    files_hold(root, unit, words(unit, "ReadWritePaths") + directories_make(root, unit, uid, gid))
+    files_hold(root, unit, writable_paths(root, unit) + directories_make(root, unit, uid, gid))
     os.chroot(root)
     os.chdir("/")
     for key, limit in (("LimitNOFILE", resource.RLIMIT_NOFILE), ("LimitCORE", resource.RLIMIT_CORE)):

@@ -5,6 +5,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "chancery/core/v1/frames.pb-c.h"
+#include "lib/delegation.h"
 #include "lib/envelope.h"
 #include "lib/json.h"
 #include "lib/note.h"
@@ -231,18 +233,43 @@ static json_t *answer_id_value(uint64_t cause, uint32_t ordinal)
                      "id", text);
 }
 
+/* What the seat lets a gateway do, signed. */
+static json_t *delegation_value(const struct vectors *v)
+{
+    struct delegation says = {.log = "log.qma.example/main",
+                              .verbs = 1u << CORE__VERB__VERB_READ | 1u << CORE__VERB__VERB_ASK,
+                              .issued = INT64_C(1772150409554000),
+                              .expires = INT64_C(1772150409554000) + DELEGATION_LIFE};
+    struct delegation_shown shown;
+    struct buf bytes = {0};
+    char where[128];
+
+    memcpy(says.seat, v->seat.seat, sizeof says.seat);
+    memset(says.gateway, 0x33, KEY_SIZE);
+    delegation_sign(&says, &v->seat, &bytes);
+    if (delegation_read(&shown, slice_buf(&bytes), where) != 0)
+        abort();
+    Core__Delegation *m = core__delegation__unpack(NULL, shown.size, shown.text);
+    json_t *value = json_pack("{s:o, s:o, s:o}", "fields", json_of_message(&m->base), "text",
+                              hex(shown.text, shown.size), "signed", hex_of(slice_buf(&bytes)));
+    core__delegation__free_unpacked(m, NULL);
+    buf_free(&bytes);
+    return value;
+}
+
 void vectors_text(struct buf *out)
 {
     struct vectors v;
 
     vectors_make(&v);
     json_t *all =
-        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:[o, o]}", "about",
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:[o, o], s:o}", "about",
                   "Examples, byte for byte: binary values in hexadecimal, fields as proto3 JSON. "
                   "The keys are known to all: never use them.",
                   "seat_key", key_value(&v.seat), "log_key", key_value(&v.log), "batch",
                   batch_value(&v), "alone", hex_of(slice_buf(&v.alone)), "log", log_value(&v),
-                  "answer_ids", answer_id_value(1, 0), answer_id_value(0x0123456789ab, 0xcdef0123));
+                  "answer_ids", answer_id_value(1, 0), answer_id_value(0x0123456789ab, 0xcdef0123),
+                  "delegation", delegation_value(&v));
     char *text = json_dumps(all, JSON_INDENT(2));
     buf_printf(out, "%s\n", text);
     free(text);

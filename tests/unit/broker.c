@@ -16,9 +16,9 @@
 #include <sodium.h>
 #include <zmq.h>
 
-#include "broker/checkpoint.h"
 #include "broker/journal.h"
 #include "broker/peer.h"
+#include "broker/signed.h"
 #include "broker/succession.h"
 #include "chancery/core/v1/frames.pb-c.h"
 #include "chancery/core/v1/registry.pb-c.h"
@@ -46,7 +46,7 @@ static const struct {
 
 struct instance {
     char dir[64];
-    pid_t pid;
+    pid_t pid, signer;
     void *context;
     struct seat_key keys[SEATS];
     struct log_key log_key;
@@ -236,6 +236,21 @@ static void found_rule(struct founder *f, const char *name, const char *seat, Co
     found(f, &m.base);
 }
 
+/* Its first checkpoint, as `chancery init` leaves it. */
+static void found_checkpoint(const struct instance *in)
+{
+    struct journal *j;
+    struct buf why = {0};
+    struct hash root;
+    uint64_t size;
+
+    assert_int_equal(journal_open(&j, in->dir, true, &why), 0);
+    journal_tree(j, &size, &root);
+    assert_int_equal(signed_found(in->dir, &in->log_key, size, &root), 0);
+    journal_close(j);
+    buf_free(&why);
+}
+
 static void found_all(struct instance *in)
 {
     struct founder *f = mem_new(sizeof *f);
@@ -256,6 +271,7 @@ static void found_all(struct instance *in)
     found_rule(f, "bob-offer", "bob", CORE__VERB__VERB_OFFER, "weather");
     assert_int_equal(journal_create(in->dir, f->events, f->n), 0);
     in->founding = f->n;
+    found_checkpoint(in);
     for (size_t i = 0; i < f->n; i++) {
         buf_free(&f->bytes[i]);
         buf_free(&f->payloads[i]);
@@ -283,6 +299,15 @@ static void write_conf(const struct instance *in, const char *reserve)
     write_file(in, "chancery.conf", text);
 }
 
+static void write_vkey(const struct instance *in)
+{
+    struct buf vkey = {0};
+
+    note_vkey(&vkey, in->log, in->log_key.public_key);
+    write_file(in, "log.vkey", buf_cstr(&vkey));
+    buf_free(&vkey);
+}
+
 static void make_keys(struct instance *in)
 {
     char path[128];
@@ -298,22 +323,42 @@ static void make_keys(struct instance *in)
     assert_int_equal(log_key_write(&in->log_key, path), 0);
     in->log = LOG;
     write_conf(in, "1M");
+    write_vkey(in);
 }
 
 /* ---- the process ---- */
 
-static void start(struct instance *in)
+static pid_t start_program(const struct instance *in, const char *program)
 {
-    pid_t test = getpid();
+    pid_t test = getpid(), pid = fork();
 
-    in->pid = fork();
-    assert_true(in->pid >= 0);
-    if (in->pid == 0) {
+    assert_true(pid >= 0);
+    if (pid == 0) {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != test)
             _exit(127);
-        execl(BUILD_DIR "/bin/chancery-broker", "chancery-broker", "--config", in->dir, NULL);
+        execl(program, program, "--config", in->dir, NULL);
         _exit(127);
     }
+    return pid;
+}
+
+static void start(struct instance *in)
+{
+    in->pid = start_program(in, BUILD_DIR "/bin/chancery-broker");
+}
+
+static void start_signer(struct instance *in)
+{
+    in->signer = start_program(in, BUILD_DIR "/bin/chancery-signer");
+}
+
+static void end_signer(struct instance *in)
+{
+    int status;
+
+    assert_int_equal(kill(in->signer, SIGTERM), 0);
+    assert_int_equal(waitpid(in->signer, &status, 0), in->signer);
+    assert_int_equal(status, 0);
 }
 
 static int wait_exit(struct instance *in)
@@ -1165,6 +1210,7 @@ static void the_head_comes_with_a_signed_checkpoint(void **state)
     struct checkpoint c = {0};
     uint64_t head = 0;
 
+    start_signer(in);
     f.body_case = CORE__FRAME__BODY_GET_HEAD;
     f.get_head = &get;
     while (c.size == 0 || c.size < head) { /* it follows within a second */
@@ -1179,6 +1225,7 @@ static void the_head_comes_with_a_signed_checkpoint(void **state)
     }
     assert_int_equal(c.size, head);
     hang_up(t);
+    end_signer(in);
 }
 
 static void send_get_proof(struct talk *t, uint64_t position)
@@ -1217,6 +1264,7 @@ static void the_proof_of_a_record_leads_to_the_checkpoint_s_root(void **state)
     struct checkpoint c;
     struct note note = note_of("notes.proof", 1, "one");
 
+    start_signer(in);
     pack_note(&p, t->key, &note);
     publish_packed(t, &p, 1);
     const Core__Recorded *r = expect(t, CORE__FRAME__BODY_RECORDED)->recorded;
@@ -1239,6 +1287,7 @@ static void the_proof_of_a_record_leads_to_the_checkpoint_s_root(void **state)
     expect_refused(t, ERR_NOT_FOUND);
     packed_free(&p);
     hang_up(t);
+    end_signer(in);
 }
 
 static void the_status_is_for_those_who_may_read_audit(void **state)
@@ -1606,6 +1655,7 @@ static void succeed(struct instance *in, uint64_t lost)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(log_key_write(&in->log_key, path), 0);
     write_conf(in, "1M");
+    write_vkey(in);
     assert_int_equal(journal_open(&j, in->dir, false, &why), 0);
     int rc = succession_found(j, in->dir, &s, &why);
     if (rc)
@@ -1746,11 +1796,7 @@ static void what_a_successor_lost_comes_back_until_the_return_is_ended(void **st
 static void verify_says(struct instance *in, int status)
 {
     char command[256];
-    struct buf vkey = {0};
 
-    note_vkey(&vkey, in->log, in->log_key.public_key);
-    write_file(in, "log.vkey", buf_cstr(&vkey));
-    buf_free(&vkey);
     snprintf(command, sizeof command, "%s/bin/chancery-log verify %s > /dev/null", BUILD_DIR,
              in->dir);
     assert_int_equal(WEXITSTATUS(system(command)), status);
@@ -1860,12 +1906,14 @@ static void a_log_older_than_its_checkpoint_is_not_served(void **state)
     snprintf(command, sizeof command, "cp -a %s/log %s/old", in->dir, in->dir);
     assert_int_equal(system(command), 0);
     start(in);
+    start_signer(in);
     struct talk *a = dial(in, ALICE);
     struct note note = note_of("notes.rolled", 1, "one");
     note.log = in->log;
-    publish_note(a, &note, NULL);
+    await_proof(a, publish_note(a, &note, NULL));
     hang_up(a);
     assert_int_equal(end(in, SIGTERM), 0);
+    end_signer(in);
     snprintf(command, sizeof command,
              "cp %s/log/checkpoint %s/old/checkpoint && rm -rf %s/log && mv %s/old %s/log", in->dir,
              in->dir, in->dir, in->dir, in->dir);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "broker/log_key.h"
 #include "lib/err.h"
 #include "tests/support/records.h"
 #include "tests/support/test.h"
@@ -53,7 +54,9 @@ static void a_checkpoint_is_read_as_it_was_written(void **unused)
     struct buf note = {0}, again = {0};
     struct checkpoint c;
     for (uint64_t size = 1; size < 5; size++) {
-        assert_int_equal(checkpoint_write(p->dir, &p->key, size, &p->root, &note), 0);
+        buf_reset(&note);
+        assert_int_equal(log_key_sign(&p->key, size, &p->root, &note), 0);
+        assert_int_equal(checkpoint_write(p->dir, slice_buf(&note)), 0);
         assert_int_equal(checkpoint_read(p->dir, p->key.name, p->key.public_key, &c, &again), 0);
         assert_int_equal(c.size, size);
         assert_string_equal(c.origin, p->key.name);
@@ -71,10 +74,13 @@ static void a_missing_or_changed_or_foreign_checkpoint_is_refused(void **unused)
     struct place *p = place_new();
     struct log_key other;
     struct checkpoint c;
+    struct buf note = {0};
     char byte;
     assert_int_equal(checkpoint_read(p->dir, p->key.name, p->key.public_key, &c, NULL),
                      ERR_NOT_FOUND);
-    assert_int_equal(checkpoint_write(p->dir, &p->key, 7, &p->root, NULL), 0);
+    assert_int_equal(log_key_sign(&p->key, 7, &p->root, &note), 0);
+    assert_int_equal(checkpoint_write(p->dir, slice_buf(&note)), 0);
+    buf_free(&note);
     log_key_make(&other, p->key.name);
     assert_int_equal(checkpoint_read(p->dir, p->key.name, other.public_key, &c, NULL),
                      ERR_SIGNATURE);

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/checkpoint.h"
+#include "broker/signed.h"
 #include "lib/file.h"
 #include "lib/tile.h"
 #include "tests/support/records.h"
@@ -54,7 +54,7 @@ static int export_at(struct place *p, uint64_t size, const char *name)
 
     assert_int_equal(tree_load(&tree, size, journal_stored_hash, p->journal), 0);
     tree_root(&tree, &root);
-    assert_int_equal(checkpoint_write(p->dir, &p->key, size, &root, NULL), 0);
+    assert_int_equal(signed_found(p->dir, &p->key, size, &root), 0);
     int status = log_export(p->dir, out, true);
     mem_free(out);
     return status;

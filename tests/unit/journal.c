@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "broker/checkpoint.h"
+#include "broker/signed.h"
 #include "broker/store.h"
 #include "lib/err.h"
 #include "tests/support/records.h"
@@ -478,7 +479,7 @@ static void a_rolled_back_log_is_refused(void **unused)
     assert_int_equal(records_append(r, j), 0);
     assert_int_equal(checkpoint_check(j, NULL, &why), ERR_ROLLED_BACK);
     journal_tree(j, &size, &root);
-    assert_int_equal(checkpoint_write(dir, &key, size, &root, NULL), 0);
+    assert_int_equal(signed_found(dir, &key, size, &root), 0);
     assert_int_equal(checkpoint_read(dir, key.name, key.public_key, &c, NULL), 0);
     assert_int_equal(checkpoint_check(j, &c, &why), 0);
     records_mix(r, 30);

@@ -763,6 +763,32 @@ static void a_checkpoint_is_held_and_lets_go_what_it_covers(void **state)
     buf_free(&why);
 }
 
+/* The log is signed faster than its publisher hears of what is recorded. */
+static void a_checkpoint_lets_go_what_is_confirmed_behind_it(void **state)
+{
+    struct place *p = *state;
+    struct keep *k;
+    struct buf why = {0}, note = {0};
+    struct checkpoint c = {.origin = LOG, .size = 600};
+    struct seat_key key;
+
+    assert_int_equal(keep_open(&k, p->keep, &small, on_frame, NULL, &why), 0);
+    seat_key_make(&key, "a", "QMA/b");
+    const struct sign_key by = seat_key_signs(&key);
+    assert_int_equal(checkpoint_sign(&note, &c, &by), 0);
+    assert_int_equal(keep_checkpoint(k, LOG, slice_buf(&note)), 0);
+    for (uint64_t i = 1; i <= 600; i++)
+        add(keep_receipts(k), LOG, i, 400);
+    assert_int_equal(keep_sync(k), 0);
+    assert_false(keep_wants_checkpoint(k, LOG));
+    assert_int_equal(read_all(p, 400).n, 600);
+    keep_let_go(k);
+    assert_in_range(read_all(p, 400).n, 100, 200);
+    keep_close(k);
+    buf_free(&note);
+    buf_free(&why);
+}
+
 static void what_was_returned_is_remembered(void **state)
 {
     struct place *p = *state;
@@ -873,6 +899,7 @@ int main(void)
         TEST(damage_amid_what_is_unconfirmed_is_not_guessed_at),
         TEST(what_cannot_be_written_is_taken_back_and_it_goes_on_when_there_is_room),
         TEST(a_checkpoint_is_held_and_lets_go_what_it_covers),
+        TEST(a_checkpoint_lets_go_what_is_confirmed_behind_it),
         TEST(what_was_returned_is_remembered),
         TEST(killed_anywhere_it_has_all_that_was_told),
     };

@@ -498,6 +498,33 @@ static void a_seat_stands_revoked_for_good_and_its_keys_with_it(void **unused)
     registry_free(r);
 }
 
+static int withdraw_by(const char *seat, struct registry *r, const char *whose, int64_t before)
+{
+    Core__SeatDelegationsWithdrawn m = CORE__SEAT_DELEGATIONS_WITHDRAWN__INIT;
+
+    m.seat = whose;
+    m.before = before;
+    return by(seat, r, &m.base);
+}
+
+static void a_seat_takes_back_its_own_delegations_and_the_latest_time_holds(void **unused)
+{
+    struct registry *r = founded();
+
+    (void)unused;
+    assert_int_equal(put_seat(r, "bo", "QMA/npc"), 0);
+    assert_int_equal(withdraw_by("amina", r, "amina", 0), ERR_FIELD);
+    assert_int_equal(withdraw_by("amina", r, "amina", 200), 0);
+    assert_int_equal(withdraw_by("amina", r, "amina", 100), 0);
+    assert_int_equal(registry_seat(r, "amina")->withdrawn, 200);
+    assert_int_equal(withdraw_by("bo", r, "amina", 300), ERR_DENIED);
+    assert_int_equal(withdraw_by("administrator", r, "amina", 300), 0);
+    assert_int_equal(registry_seat(r, "amina")->withdrawn, 300);
+    assert_int_equal(registry_seat(r, "bo")->withdrawn, 0);
+    assert_int_equal(withdraw_by("administrator", r, "nobody", 300), ERR_NOT_FOUND);
+    registry_free(r);
+}
+
 static int rotate_by(const char *seat, struct registry *r, const char *whose, uint8_t *old,
                      uint8_t *next)
 {
@@ -764,6 +791,31 @@ static void an_act_that_no_longer_fits_is_not_confirmed(void **unused)
     registry_free(r);
 }
 
+static void the_keys_of_a_seat_wait_with_its_admission(void **unused)
+{
+    struct registry *r = administered();
+    uint8_t key[KEY_SIZE] = {77}, id[KEY_ID_SIZE];
+
+    (void)unused;
+    key_id(id, key);
+    assert_int_equal(put_quorum(r, 2), 0);
+    assert_int_equal(put_key(r, "fourth", CORE__KEY_KIND__KEY_KIND_ED25519, key), ERR_NOT_FOUND);
+    assert_int_equal(put_seat(r, "fourth", "QMA/administration"), 0);
+    uint64_t seat = registry_version(r);
+    assert_int_equal(put_key(r, "Fourth", CORE__KEY_KIND__KEY_KIND_ED25519, key), 0);
+    uint64_t its_key = registry_version(r);
+    assert_int_equal(key_by("amina", r, "fourth", key), ERR_DENIED);
+    assert_null(registry_seat(r, "fourth"));
+    assert_null(registry_sign_key(r, id));
+    assert_int_equal(confirm_by("second", r, its_key), ERR_NOT_FOUND); /* the seat comes first */
+    assert_int_equal(confirm_by("second", r, seat), 0);
+    assert_non_null(registry_seat(r, "fourth"));
+    assert_null(registry_sign_key(r, id));
+    assert_int_equal(confirm_by("second", r, its_key), 0);
+    assert_ptr_equal(registry_sign_key(r, id)->seat, registry_seat(r, "fourth"));
+    registry_free(r);
+}
+
 static void a_signature_counts_while_its_seat_administers(void **unused)
 {
     struct registry *r = administered();
@@ -883,6 +935,7 @@ int main(void)
         cmocka_unit_test(the_last_clock_accepted_is_known),
         cmocka_unit_test(administrators_sign_and_an_office_fills_the_seats_it_was_given),
         cmocka_unit_test(a_seat_stands_revoked_for_good_and_its_keys_with_it),
+        cmocka_unit_test(a_seat_takes_back_its_own_delegations_and_the_latest_time_holds),
         cmocka_unit_test(a_seat_puts_one_key_of_its_own_in_place_of_another),
         cmocka_unit_test(a_version_of_a_group_means_the_same_for_good),
         cmocka_unit_test(a_deputy_is_one_from_its_first_moment_until_before_its_last),
@@ -891,6 +944,7 @@ int main(void)
         cmocka_unit_test(an_answer_names_nobody_whom_its_source_did_not),
         cmocka_unit_test(what_touches_the_whole_waits_for_the_quorum),
         cmocka_unit_test(an_act_that_no_longer_fits_is_not_confirmed),
+        cmocka_unit_test(the_keys_of_a_seat_wait_with_its_admission),
         cmocka_unit_test(a_signature_counts_while_its_seat_administers),
         cmocka_unit_test(a_part_is_purged_once_and_by_an_administrator_who_says_why),
         cmocka_unit_test(a_purge_waits_for_the_quorum),

@@ -27,8 +27,9 @@
 #include "lib/mem.h"
 #include "tests/support/test.h"
 
-enum { PROFILES = 5 };
-static const char *const names[PROFILES] = {"broker", "worker", "sender", "metrics", "lists"};
+enum { PROFILES = 6 };
+static const char *const names[PROFILES] = {"broker", "signer",  "worker",
+                                            "sender", "metrics", "lists"};
 
 /* ---- an instance and what is beside it ---- */
 
@@ -74,9 +75,9 @@ static int somebody(void)
 
 static int instance_make(void **unused)
 {
-    static const char *const dirs[] = {"i",       "i/log",        "i/parts",    "i/parts/new",
-                                       "i/run",   "i/keys",       "i/parts/00", "i/keep",
-                                       "outside", "i/keep/other", "i/token"};
+    static const char *const dirs[] = {"i",        "i/log",   "i/parts",      "i/parts/new",
+                                       "i/run",    "i/keys",  "i/parts/00",   "i/keep",
+                                       "i/signer", "outside", "i/keep/other", "i/token"};
     static const char *const files[] = {"i/chancery.conf",  "i/log/data.mdb", "i/keys/own.key",
                                         "i/keys/other.key", "i/keep/other/x", "outside/file",
                                         "i/token/object"};
@@ -259,6 +260,11 @@ static int writes_in_run(void)
 static int keeps(void)
 {
     return opens("i/keep/own/unconfirmed", O_RDWR | O_CREAT);
+}
+
+static int remembers(void)
+{
+    return opens("i/signer/log.new", O_RDWR | O_CREAT);
 }
 
 static int looks_at_what_another_keeps(void)
@@ -530,8 +536,8 @@ enum needs { /* of the kernel's Landlock */
              SIGNALS = 6,
 };
 
-/* Of broker, worker, sender, metrics, lists: y is done, - is refused, x ends it, . is not looked
- * at.  A sanitizer's checker needs what is marked. */
+/* Of broker, signer, worker, sender, metrics, lists: y is done, - is refused, x ends it, . is not
+ * looked at.  A sanitizer's checker needs what is marked. */
 static const struct row {
     const char *what;
     attempt *try;
@@ -539,59 +545,60 @@ static const struct row {
     int version; /* of Landlock */
     bool checker;
 } rows[] = {
-    {"reads the settings", reads_the_settings, "-----", 2, false},
-    {"reads its key", reads_its_key, "-----", 2, false},
-    {"reads what a token's module reads", reads_token_state, "yyyyy", ALWAYS, false},
-    {"writes what a token's module reads", writes_token_state, "-----", 2, false},
-    {"reads another's key", reads_anothers_key, "-----", 2, false},
-    {"writes its key", writes_its_key, "-----", 2, false},
-    {"moves a key", moves_a_key, "-----", 2, false},
-    {"reads outside", reads_outside, "-----", 2, false},
-    {"empties its key", empties_its_key, "-----", TRUNCATION, false},
-    {"writes outside", writes_outside, "-----", 2, false},
-    {"removes outside", removes_outside, "-----", 2, false},
-    {"links outside", links_outside, "-----", ALWAYS, false},
-    {"reads the log", reads_the_log, "y----", 2, false},
-    {"writes the log", writes_the_log, "y----", 2, false},
-    {"stores a part", stores_a_part, "y----", 2, false},
-    {"writes in run/", writes_in_run, "yy--y", 2, false},
-    {"keeps what it publishes", keeps, "--y-y", 2, false},
-    {"looks at what another keeps", looks_at_what_another_keeps, "-----", 2, false},
-    {"makes a pipe", makes_a_pipe_file, "-----", ALWAYS, false},
-    {"makes a symbolic link", makes_a_symbolic_link, "-----", ALWAYS, false},
-    {"lets others read", lets_others_read, "-----", ALWAYS, false},
-    {"tells its manager", tells_its_manager, "yyyyy", ALWAYS, false},
-    {"socket of the internet", makes_a_socket_of_the_internet, "--yy-", ALWAYS, false},
-    {"raw socket", makes_a_raw_socket, "-----", ALWAYS, false},
-    {"packet socket", makes_a_packet_socket, "-----", ALWAYS, false},
-    {"goes out", goes_out, "--y--", PORTS, false},
-    {"listens at its port", listens_at_its_port, "---y-", PORTS, false},
-    {"listens elsewhere", listens_elsewhere, "-----", PORTS, false},
-    {"reads /etc/hosts", reads_how_names_are_found, "--y--", 2, false},
-    {"starts a thread", starts_a_thread, "yyyyy", 2, false},
-    {"forks", forks, "----y", ALWAYS, true},
-    {"forks by clone3", forks_by_the_newer_call, "-----", ALWAYS, false},
-    {"leaves by clone", leaves_by_clone, "-----", ALWAYS, true},
-    {"runs its program", runs_its_program, "....y", ALWAYS, false},
-    {"runs another program", runs_another, "....-", 2, false},
-    {"execve", becomes_a_program, "xxxx-", 2, false},
-    {"execveat", becomes_what_it_opened, "xxxxx", ALWAYS, false},
-    {"executes memory", executes_memory, "-----", ALWAYS, false},
-    {"executes what it wrote", executes_what_it_wrote, "-----", ALWAYS, false},
-    {"signals another", signals_another, "-----", SIGNALS, false},
-    {"signals itself", signals_itself, "yyyyy", ALWAYS, false},
-    {"allows core files", allows_core_files, "----.", ALWAYS, false},
-    {"shows its memory", shows_its_memory, "-----", ALWAYS, true},
-    {"becomes another user", becomes_another_user, "-----", ALWAYS, false},
-    {"pushes a terminal", pushes_a_terminal, "-----", ALWAYS, false},
-    {"io_uring", makes_a_ring, "-----", ALWAYS, false},
-    {"ptrace", traces, "xxxxx", ALWAYS, true},
-    {"process_vm_readv", looks_into_another, "xxxxx", ALWAYS, false},
-    {"mount", mounts, "xxxxx", ALWAYS, false},
-    {"unshare", leaves_its_namespace, "xxxxx", ALWAYS, false},
-    {"bpf", loads_into_the_kernel, "xxxxx", ALWAYS, false},
-    {"finit_module", loads_a_module, "xxxxx", ALWAYS, false},
-    {"keyctl", looks_at_keys_of_the_kernel, "xxxxx", ALWAYS, false},
+    {"reads the settings", reads_the_settings, "------", 2, false},
+    {"reads its key", reads_its_key, "------", 2, false},
+    {"reads what a token's module reads", reads_token_state, "yyyyyy", ALWAYS, false},
+    {"writes what a token's module reads", writes_token_state, "------", 2, false},
+    {"reads another's key", reads_anothers_key, "------", 2, false},
+    {"writes its key", writes_its_key, "------", 2, false},
+    {"moves a key", moves_a_key, "------", 2, false},
+    {"reads outside", reads_outside, "------", 2, false},
+    {"empties its key", empties_its_key, "------", TRUNCATION, false},
+    {"writes outside", writes_outside, "------", 2, false},
+    {"removes outside", removes_outside, "------", 2, false},
+    {"links outside", links_outside, "------", ALWAYS, false},
+    {"reads the log", reads_the_log, "y-----", 2, false},
+    {"writes the log", writes_the_log, "y-----", 2, false},
+    {"stores a part", stores_a_part, "y-----", 2, false},
+    {"writes in run/", writes_in_run, "y-y--y", 2, false},
+    {"keeps what it publishes", keeps, "---y-y", 2, false},
+    {"remembers what it signed", remembers, "-y----", 2, false},
+    {"looks at what another keeps", looks_at_what_another_keeps, "------", 2, false},
+    {"makes a pipe", makes_a_pipe_file, "------", ALWAYS, false},
+    {"makes a symbolic link", makes_a_symbolic_link, "------", ALWAYS, false},
+    {"lets others read", lets_others_read, "------", ALWAYS, false},
+    {"tells its manager", tells_its_manager, "yyyyyy", ALWAYS, false},
+    {"socket of the internet", makes_a_socket_of_the_internet, "---yy-", ALWAYS, false},
+    {"raw socket", makes_a_raw_socket, "------", ALWAYS, false},
+    {"packet socket", makes_a_packet_socket, "------", ALWAYS, false},
+    {"goes out", goes_out, "---y--", PORTS, false},
+    {"listens at its port", listens_at_its_port, "----y-", PORTS, false},
+    {"listens elsewhere", listens_elsewhere, "------", PORTS, false},
+    {"reads /etc/hosts", reads_how_names_are_found, "---y--", 2, false},
+    {"starts a thread", starts_a_thread, "yyyyyy", 2, false},
+    {"forks", forks, "-----y", ALWAYS, true},
+    {"forks by clone3", forks_by_the_newer_call, "------", ALWAYS, false},
+    {"leaves by clone", leaves_by_clone, "------", ALWAYS, true},
+    {"runs its program", runs_its_program, ".....y", ALWAYS, false},
+    {"runs another program", runs_another, ".....-", 2, false},
+    {"execve", becomes_a_program, "xxxxx-", 2, false},
+    {"execveat", becomes_what_it_opened, "xxxxxx", ALWAYS, false},
+    {"executes memory", executes_memory, "------", ALWAYS, false},
+    {"executes what it wrote", executes_what_it_wrote, "------", ALWAYS, false},
+    {"signals another", signals_another, "------", SIGNALS, false},
+    {"signals itself", signals_itself, "yyyyyy", ALWAYS, false},
+    {"allows core files", allows_core_files, "-----.", ALWAYS, false},
+    {"shows its memory", shows_its_memory, "------", ALWAYS, true},
+    {"becomes another user", becomes_another_user, "------", ALWAYS, false},
+    {"pushes a terminal", pushes_a_terminal, "------", ALWAYS, false},
+    {"io_uring", makes_a_ring, "------", ALWAYS, false},
+    {"ptrace", traces, "xxxxxx", ALWAYS, true},
+    {"process_vm_readv", looks_into_another, "xxxxxx", ALWAYS, false},
+    {"mount", mounts, "xxxxxx", ALWAYS, false},
+    {"unshare", leaves_its_namespace, "xxxxxx", ALWAYS, false},
+    {"bpf", loads_into_the_kernel, "xxxxxx", ALWAYS, false},
+    {"finit_module", loads_a_module, "xxxxxx", ALWAYS, false},
+    {"keyctl", looks_at_keys_of_the_kernel, "xxxxxx", ALWAYS, false},
 };
 
 /* ---- each in a child ---- */

@@ -403,6 +403,7 @@ static void each_event_recorded_has_its_receipt(void **unused)
 static void old_receipts_go_once_a_checkpoint_covers_them(void **unused)
 {
     struct world *w = world_new();
+    pid_t signer = start("chancery-signer", "--config", w->dir);
     struct chancery *c = client_keeping(w, "officer", 64 * 1024);
 
     (void)unused;
@@ -416,6 +417,8 @@ static void old_receipts_go_once_a_checkpoint_covers_them(void **unused)
     seen = receipts_of(w, "officer");
     assert_true(seen.n > EVENTS / 8);
     assert_int_equal(seen.last, w->position);
+    kill(signer, SIGTERM);
+    waitpid(signer, NULL, 0);
     client_free(w, c);
     world_free(w);
 }
