@@ -198,6 +198,46 @@ def who_cannot_reach_the_key_hears_why():
     assert "1234" not in desk.publish().stderr
 
 
+def a_seat_on_a_token_delegates_to_one_on_a_token():
+    i = service()
+    dora, portal = Desk(i, "dora", tokens().uri("dora")), Desk(i, "portal", tokens().uri("portal"))
+    delegation = os.path.join(scratch(), "delegation")
+    assert dora.publish().returncode == 0
+    dora.check("seat", "delegate", "portal", delegation, "--yes")
+    assert "dora" in [e["envelope"]["seat"] for e in portal.json("event", "ls", "--stream", "qmb.in", "--delegation", delegation)]
+    with open(delegation, "r+b") as f:
+        f.seek(-1, os.SEEK_END)
+        last = f.read(1)[0]
+        f.seek(-1, os.SEEK_END)
+        f.write(bytes([last ^ 1]))
+    refused(portal.run("event", "ls", "--stream", "qmb.in", "--delegation", delegation), "delegation.")
+
+
+def a_signer_waits_for_its_token_and_not_for_another_pin():
+    t, i = tokens(), service()
+    file = os.path.join(i.dir, "keys", "log.key")
+    with open(file) as f:
+        text = f.read()
+
+    def signer():
+        return subprocess.run([tool("chancery-signer"), "--config", i.dir], capture_output=True, text=True, timeout=60)
+
+    i.down()
+    os.rename(t.state, t.state + ".away")
+    os.mkdir(t.state)
+    away = signer()
+    os.rmdir(t.state)
+    os.rename(t.state + ".away", t.state)
+    with open(file, "w") as f:
+        f.write(text.replace(t.pin, t.write("other-pin", "9999\n")))
+    locked = signer()
+    with open(file, "w") as f:
+        f.write(text)
+    assert away.returncode == 1 and "code=token.absent" in away.stderr, away  # its supervisor tries again
+    assert locked.returncode == 78 and "code=token.pin" in locked.stderr, locked
+    i.up()
+
+
 def processes_in_their_sandboxes_sign_on_a_token():
     t, i = tokens(), service()
     real = snapshot("2023-03-27", scratch())
@@ -234,4 +274,5 @@ def what_the_settings_do_not_name_is_not_read():
 if __name__ == "__main__":
     run([a_seat_on_a_token_publishes_and_its_event_verifies, a_log_on_a_token_is_whole_and_goes_on,
          a_seat_rotates_onto_a_token_and_to_the_next_one, who_cannot_reach_the_key_hears_why,
+         a_seat_on_a_token_delegates_to_one_on_a_token, a_signer_waits_for_its_token_and_not_for_another_pin,
          processes_in_their_sandboxes_sign_on_a_token, what_the_settings_do_not_name_is_not_read])
