@@ -66,16 +66,17 @@ static void pack_envelope(struct line *l, const struct audit *a, const char *typ
     hash_sha256(previous, slice_buf(&l->envelope));
 }
 
-static void sign(const struct audit *a, struct line lines[], size_t n)
+static int sign(const struct audit *a, struct line lines[], size_t n)
 {
     struct slice envelopes[AUDIT_LINES] = {0};
     struct buf events[AUDIT_LINES] = {0};
 
     for (size_t i = 0; i < n; i++)
         envelopes[i] = slice_buf(&lines[i].envelope);
-    sign_events(a->key, envelopes, n, events);
+    int rc = sign_events(a->key, envelopes, n, events);
     for (size_t i = 0; i < n; i++)
         lines[i].event = events[i];
+    return rc;
 }
 
 static bool keep(struct arena *arena, const struct buf *b, ProtobufCBinaryData *out)
@@ -128,10 +129,10 @@ static bool record(const struct audit *a, struct line lines[], size_t n, const c
                  err_code(rc));
     for (size_t i = 0; rc == 0 && i < n; i++)
         pack_envelope(&lines[i], a, type, ++seat_seq, &previous, now);
-    if (rc == 0) {
-        sign(a, lines, n);
+    if (rc == 0)
+        rc = sign(a, lines, n);
+    if (rc == 0)
         publish(a, lines, n);
-    }
     for (size_t i = 0; i < n; i++)
         line_free(&lines[i]);
     return rc == 0;

@@ -26,7 +26,7 @@ enum { EXIT_USAGE = 2, SEATS = 7 };
 
 struct plan { /* what the command line asks for */
     const char *dir, *log, *party, *party_name, *office, *seat;
-    const char *smtp, *mail_from, *mail_to, *config;
+    const char *smtp, *mail_from, *mail_to, *config, *log_token;
     bool exercise;
 };
 
@@ -101,22 +101,18 @@ static const struct rule_row rule_rows[] = {
 static bool plan_read(struct plan *plan, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"log", required_argument, NULL, 'l'},
-        {"party", required_argument, NULL, 'p'},
-        {"party-name", required_argument, NULL, 'n'},
-        {"office", required_argument, NULL, 'o'},
-        {"seat", required_argument, NULL, 's'},
-        {"exercise", no_argument, NULL, 'x'},
-        {"smtp", required_argument, NULL, 'm'},
-        {"mail-from", required_argument, NULL, 'f'},
-        {"mail-to", required_argument, NULL, 't'},
-        {"config", required_argument, NULL, 'c'},
-        {0},
+        {"log", required_argument, NULL, 'l'},        {"party", required_argument, NULL, 'p'},
+        {"party-name", required_argument, NULL, 'n'}, {"office", required_argument, NULL, 'o'},
+        {"seat", required_argument, NULL, 's'},       {"exercise", no_argument, NULL, 'x'},
+        {"smtp", required_argument, NULL, 'm'},       {"mail-from", required_argument, NULL, 'f'},
+        {"mail-to", required_argument, NULL, 't'},    {"config", required_argument, NULL, 'c'},
+        {"log-token", required_argument, NULL, 'k'},  {0},
     };
     const char **values[128] = {
         ['l'] = &plan->log,       ['p'] = &plan->party,   ['n'] = &plan->party_name,
         ['o'] = &plan->office,    ['s'] = &plan->seat,    ['m'] = &plan->smtp,
         ['f'] = &plan->mail_from, ['t'] = &plan->mail_to, ['c'] = &plan->config,
+        ['k'] = &plan->log_token,
     };
     int c;
 
@@ -493,6 +489,20 @@ static void key_make(struct seat_key *key, const struct seat_row *row)
         explicit_bzero(&key->age, sizeof key->age);
 }
 
+static int log_key_found(struct founding *f)
+{
+    struct buf why = {0};
+    int rc = 0;
+
+    log_key_make(&f->log_key, f->plan->log);
+    if (f->plan->log_token)
+        rc = log_key_to_token(&f->log_key, f->plan->log_token, &why);
+    if (rc)
+        fprintf(stderr, "init: --log-token: %s: %s\n", err_code(rc), buf_cstr(&why));
+    buf_free(&why);
+    return rc;
+}
+
 static int found(struct founding *f)
 {
     const struct plan *plan = f->plan;
@@ -511,10 +521,11 @@ static int found(struct founding *f)
     snprintf(f->office, sizeof f->office, "%s/%s", plan->party, plan->office);
     for (size_t i = 0; i < SEATS; i++)
         key_make(&f->keys[i], &seats[i]);
-    log_key_make(&f->log_key, plan->log);
+    int rc = log_key_found(f);
     f->now = time_now();
     records_make(f, seats);
-    int rc = f->err;
+    if (rc == 0)
+        rc = f->err;
     if (rc == 0)
         rc = dirs_make(plan->dir);
     if (rc == 0)
@@ -552,7 +563,7 @@ int main(int argc, char **argv)
         buf_free(&f->events[i]);
     }
     registry_free(f->registry);
-    explicit_bzero(&f->log_key, sizeof f->log_key);
+    log_key_clear(&f->log_key);
     mem_free(f);
     return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }

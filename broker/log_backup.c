@@ -186,7 +186,7 @@ static int write_names(struct restoring *s)
 static int found_successor(struct restoring *s)
 {
     struct journal *j = NULL;
-    int err = seat_key_read(&s->administrator, s->r->administrator, &s->why);
+    int err = seat_key_open(&s->administrator, s->r->administrator, &s->why);
 
     if (err == 0)
         err = read_loss(s);
@@ -211,7 +211,7 @@ static int found_successor(struct restoring *s)
                                &s->why);
     journal_close(j);
     seat_key_clear(&s->administrator);
-    explicit_bzero(&s->key, sizeof s->key);
+    log_key_clear(&s->key);
     buf_free(&s->checkpoint);
     return err;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log's key lies in two lines of text, "name = ..." and "seed = ...": its public key follows
- * from the seed.  Secrets that pass through memory of this file are wiped.
+/* The log's key lies in two lines of text, "name = ..." and "seed = ...", or "token = ..." with the
+ * URI of a token that has it: the public key follows from the seed or is the token's.  Secrets that
+ * pass through memory of this file are wiped.
  */
 #include "broker/log_key.h"
 
@@ -16,7 +17,7 @@
 #include "lib/err.h"
 #include "lib/file.h"
 
-enum { LOG_KEY_MOST = 1024 };
+enum { LOG_KEY_MOST = 2048 };
 
 static void public_of(uint8_t public_key[KEY_SIZE], const uint8_t seed[KEY_SIZE])
 {
@@ -35,15 +36,37 @@ void log_key_make(struct log_key *key, const char *name)
     public_of(key->public_key, key->seed);
 }
 
+int log_key_to_token(struct log_key *key, const char *uri, struct buf *why)
+{
+    struct token *token;
+    int err = token_make(&token, uri, why);
+
+    if (err)
+        return err;
+    token_close(key->token);
+    key->token = token;
+    snprintf(key->token_uri, sizeof key->token_uri, "%s", uri);
+    memcpy(key->public_key, token_public(token), KEY_SIZE);
+    sodium_memzero(key->seed, KEY_SIZE);
+    return 0;
+}
+
+void log_key_clear(struct log_key *key)
+{
+    token_close(key->token);
+    sodium_memzero(key, sizeof *key);
+}
+
 int log_key_write(const struct log_key *key, const char *file)
 {
     char text[LOG_KEY_MOST], seed[2 * KEY_SIZE + 1];
+    bool on_token = key->token_uri[0] != '\0';
 
     hex_encode(seed, key->seed, KEY_SIZE);
     int n = snprintf(text, sizeof text,
                      "# Secret key of a log.  Whoever has this file can sign a false checkpoint: "
-                     "never copy it, never send it.\nname = %s\nseed = %s\n",
-                     key->name, seed);
+                     "never copy it, never send it.\nname = %s\n%s = %s\n",
+                     key->name, on_token ? "token" : "seed", on_token ? key->token_uri : seed);
     int err = file_create(file, slice_of(text, (size_t)n), 0600);
     sodium_memzero(text, sizeof text);
     sodium_memzero(seed, sizeof seed);
@@ -83,23 +106,67 @@ static int log_key_take(int fd, char text[LOG_KEY_MOST])
     return size == LOG_KEY_MOST ? ERR_MALFORMED : 0;
 }
 
+static bool take_name(struct log_key *key, const char *value)
+{
+    if (!log_name_valid(value))
+        return false;
+    memcpy(key->name, value, strlen(value) + 1);
+    return true;
+}
+
+static bool take_seed(struct log_key *key, const char *value)
+{
+    return hex_decode(key->seed, KEY_SIZE, value);
+}
+
+static bool take_token(struct log_key *key, const char *value)
+{
+    size_t size = strlen(value);
+
+    if (size == 0 || size >= sizeof key->token_uri)
+        return false;
+    memcpy(key->token_uri, value, size + 1);
+    return true;
+}
+
+enum { NAME = 1, SECRET = 2 };
+
+static const struct log_key_row {
+    const char *begins;
+    unsigned bit;
+    bool (*take)(struct log_key *key, const char *value);
+} log_key_rows[] = {
+    {"name = ", NAME, take_name},
+    {"seed = ", SECRET, take_seed},
+    {"token = ", SECRET, take_token},
+    {0},
+};
+
 static bool log_key_line(struct log_key *key, const char *line, unsigned *seen)
 {
     if (line[0] == '\0' || line[0] == '#')
         return true;
-    bool is_name = strncmp(line, "name = ", 7) == 0;
-    if (!is_name && strncmp(line, "seed = ", 7) != 0)
-        return false;
-    unsigned bit = is_name ? 1 : 2;
-    if (*seen & bit)
-        return false;
-    *seen |= bit;
-    if (!is_name)
-        return hex_decode(key->seed, KEY_SIZE, line + 7);
-    if (!log_name_valid(line + 7))
-        return false;
-    memcpy(key->name, line + 7, strlen(line + 7) + 1);
-    return true;
+    for (const struct log_key_row *row = log_key_rows; row->begins; row++) {
+        size_t size = strlen(row->begins);
+        if (strncmp(line, row->begins, size) != 0)
+            continue;
+        if (*seen & row->bit)
+            return false;
+        *seen |= row->bit;
+        return row->take(key, line + size);
+    }
+    return false;
+}
+
+static int log_key_ready(struct log_key *key, struct buf *why)
+{
+    int err = key->token_uri[0] ? token_open(&key->token, key->token_uri, why) : 0;
+
+    if (key->token)
+        memcpy(key->public_key, token_public(key->token), KEY_SIZE);
+    else
+        public_of(key->public_key, key->seed);
+    return err;
 }
 
 static int log_key_parse(struct log_key *key, char *text, const char *file, struct buf *why)
@@ -117,13 +184,12 @@ static int log_key_parse(struct log_key *key, char *text, const char *file, stru
             return ERR_MALFORMED;
         }
     }
-    if (seen != 3) {
+    if (seen != (NAME | SECRET)) {
         buf_printf(why, "%s: not a log's key: no line \"%s = ...\"", file,
-                   seen & 1 ? "seed" : "name");
+                   seen & NAME ? "seed" : "name");
         return ERR_MALFORMED;
     }
-    public_of(key->public_key, key->seed);
-    return 0;
+    return log_key_ready(key, why);
 }
 
 int log_key_read(struct log_key *key, const char *file, struct buf *why)
@@ -142,15 +208,15 @@ int log_key_read(struct log_key *key, const char *file, struct buf *why)
         err = log_key_parse(key, text, file, why);
     sodium_memzero(text, sizeof text);
     if (err)
-        sodium_memzero(key, sizeof *key);
+        log_key_clear(key);
     return err;
 }
 
-void log_key_sign(const struct log_key *key, uint64_t size, const struct hash *root,
-                  struct buf *note)
+int log_key_sign(const struct log_key *key, uint64_t size, const struct hash *root,
+                 struct buf *note)
 {
     struct checkpoint c = {.size = size, .root = *root};
 
     memcpy(c.origin, key->name, sizeof c.origin);
-    checkpoint_sign(note, &c, key->seed, key->public_key);
+    return checkpoint_sign(note, &c, &(struct sign_key){key->public_key, key->seed, key->token});
 }

@@ -612,15 +612,16 @@ static bool fold(struct publishing *p, const struct admit_event *e, uint64_t pos
     return true;
 }
 
-static void give_receipt(const struct request *r, const struct places *places,
-                         uint8_t signature[SIGNATURE_SIZE])
+static int give_receipt(const struct request *r, const struct places *places,
+                        uint8_t signature[SIGNATURE_SIZE])
 {
     uint8_t entries[BATCH_MOST][LOG_ENTRY_SIZE];
 
     for (size_t i = 0; i < r->n; i++)
         tree_log_entry(entries[i], places->positions[i], places->received[i],
                        &r->events[i].event_hash);
-    countersign(signature, r->p->of.log, slice_of(entries, r->n * LOG_ENTRY_SIZE), r->p->of.key);
+    return countersign(signature, r->p->of.log, slice_of(entries, r->n * LOG_ENTRY_SIZE),
+                       r->p->of.key);
 }
 
 static void answer_recorded(struct request *r, struct places *places)
@@ -635,10 +636,8 @@ static void answer_recorded(struct request *r, struct places *places)
     recorded.n_positions = recorded.n_received = r->n;
     recorded.positions = places->positions;
     recorded.received = places->received;
-    if (!places->altered) {
-        give_receipt(r, places, signature);
+    if (!places->altered && give_receipt(r, places, signature) == 0)
         recorded.signature = (ProtobufCBinaryData){SIGNATURE_SIZE, signature};
-    }
     frame.ref = r->ref;
     frame.body_case = CORE__FRAME__BODY_RECORDED;
     frame.recorded = &recorded;

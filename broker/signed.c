@@ -57,8 +57,9 @@ int signed_found(const char *dir, const struct log_key *key, uint64_t size, cons
 {
     struct buf note = {0};
 
-    log_key_sign(key, size, root, &note);
-    int err = signed_begin(dir, key->name, slice_buf(&note));
+    int err = log_key_sign(key, size, root, &note);
+    if (err == 0)
+        err = signed_begin(dir, key->name, slice_buf(&note));
     if (err == 0)
         err = checkpoint_write(dir, slice_buf(&note));
     buf_free(&note);

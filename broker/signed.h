@@ -24,6 +24,7 @@ int signed_write(const char *dir, const char *log, struct slice note);
 /* Of a log that begins here, by its founding or a restore: leaves the note in a directory that is
  * made where it is missing. */
 int signed_begin(const char *dir, const char *log, struct slice note);
-/* The same with the note made, which becomes the log's first checkpoint (checkpoint.h) too. */
+/* The same with the note made, which becomes the log's first checkpoint (checkpoint.h) too.  Also
+ * as sign_bytes. */
 int signed_found(const char *dir, const struct log_key *key, uint64_t size,
                  const struct hash *root);

@@ -5,6 +5,9 @@
  * question at a time, and a note is on disk (signed.h) before anybody hears of it.  Whoever has
  * taken the broker over gets checkpoints of one log that grows, and no other.
  *
+ * A key on a token is opened before the sandbox.  Where the token fails, the process ends, and its
+ * successor opens it anew.
+ *
  * Exit codes: 0 stopped as asked, 1 failed, 2 usage, 78 key, memory or settings do not serve.
  */
 #include <errno.h>
@@ -43,6 +46,7 @@ struct keeper {
     struct signer_pipe *pipe; /* NULL = the broker is away */
     uv_connect_t connect;
     bool connected, ending;
+    int err;                                    /* why it ends by itself */
     uint64_t signed_trees, refused, refused_at; /* the last one: ms, when it was told */
 };
 
@@ -92,13 +96,25 @@ static void tell_refused(struct keeper *k, int err, uint64_t size, const char *w
               (unsigned long long)k->refused, why);
 }
 
+/* Its token is opened outside the sandbox: whoever starts this process again has it opened. */
+static int fail_unsigned(struct keeper *k, int err, uint64_t size, struct buf *why)
+{
+    k->err = err;
+    buf_printf(why, "the log's key does not sign: %s", err_text(err));
+    log_error("signer.token", "not signed code=%s size=%llu: %s", err_code(err),
+              (unsigned long long)size, buf_cstr(why));
+    return err;
+}
+
 /* On disk first: then it is what was signed last. */
 static int sign_next(struct keeper *k, const struct checkpoint *next, struct buf *why)
 {
     struct buf note = {0};
+    int err = log_key_sign(&k->key, next->size, &next->root, &note);
 
-    log_key_sign(&k->key, next->size, &next->root, &note);
-    int err = signed_write(k->settings.dir, k->key.name, slice_buf(&note));
+    if (err)
+        return fail_unsigned(k, err, next->size, why);
+    err = signed_write(k->settings.dir, k->key.name, slice_buf(&note));
     if (err) {
         buf_printf(why, "what is signed cannot be kept in DIR/signer: %s", strerror(errno));
         log_error("signer.unkept", "not signed code=%s size=%llu: %s", err_code(err),
@@ -143,12 +159,26 @@ static void leave(struct keeper *k)
         uv_timer_start(&k->again, go, AGAIN, 0);
 }
 
+static void stop(struct keeper *k)
+{
+    notify_say("STOPPING=1\nSTATUS=stopping");
+    k->ending = true;
+    for (size_t i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&k->signals[i], NULL);
+    uv_close((uv_handle_t *)&k->again, NULL);
+    watchdog_stop(&k->watchdog);
+    if (k->pipe)
+        leave(k);
+}
+
 static void on_frame(void *arg, const Core__SignerFrame *f)
 {
     struct keeper *k = arg;
 
     if (f->body_case == CORE__SIGNER_FRAME__BODY_SIGN_TREE) {
         take_question(k, f->sign_tree);
+        if (k->err)
+            stop(k);
         return;
     }
     log_error("signer.frame", "the broker says what only a signer says; its connection is ended");
@@ -201,17 +231,10 @@ static void on_signal(uv_signal_t *handle, int number)
         return;
     log_info("signer.ending", "signal=%d signed=%llu refused=%llu", number,
              (unsigned long long)k->signed_trees, (unsigned long long)k->refused);
-    notify_say("STOPPING=1\nSTATUS=stopping");
-    k->ending = true;
-    for (size_t i = 0; i < 2; i++)
-        uv_close((uv_handle_t *)&k->signals[i], NULL);
-    uv_close((uv_handle_t *)&k->again, NULL);
-    watchdog_stop(&k->watchdog);
-    if (k->pipe)
-        leave(k);
+    stop(k);
 }
 
-/* A disk that does not answer keeps the loop, and this is not called. */
+/* A disk or a token that does not answer keeps the loop, and this is not called. */
 static bool on_watchdog(void *arg, struct buf *status)
 {
     const struct keeper *k = arg;
@@ -221,7 +244,8 @@ static bool on_watchdog(void *arg, struct buf *status)
     return true;
 }
 
-static void run(struct keeper *k)
+/* Until it is stopped: 0; or why it stopped by itself. */
+static int run(struct keeper *k)
 {
     static const int numbers[] = {SIGTERM, SIGINT};
 
@@ -240,6 +264,7 @@ static void run(struct keeper *k)
     log_info("signer.ready", "log=%s signed=%llu", k->key.name, (unsigned long long)k->last.size);
     uv_run(&k->loop, UV_RUN_DEFAULT);
     uv_loop_close(&k->loop);
+    return k->err;
 }
 
 static int read_key(struct keeper *k, struct buf *why)
@@ -327,11 +352,17 @@ static void end(struct keeper *k)
         if (fd >= 0)
             close(fd);
     }
-    explicit_bzero(&k->key, sizeof k->key);
+    log_key_clear(&k->key);
     buf_free(&k->note);
     mem_free(k->socket);
     settings_clear(&k->settings);
     mem_free(k);
+}
+
+/* What a token that is there again mends, waits for it. */
+static bool exit_is_final(int err)
+{
+    return err != ERR_IO && err != ERR_OWNED && err != ERR_TOKEN && err != ERR_TOKEN_ABSENT;
 }
 
 int main(int argc, char **argv)
@@ -350,10 +381,8 @@ int main(int argc, char **argv)
     if (err)
         log_error("signer.start", "code=%s: %s", err_code(err), buf_cstr(&why));
     else
-        run(k);
+        err = run(k);
     end(k);
     buf_free(&why);
-    return err == 0                            ? EXIT_SUCCESS
-           : err == ERR_IO || err == ERR_OWNED ? EXIT_FAILURE
-                                               : EXIT_SETTINGS;
+    return err == 0 ? EXIT_SUCCESS : exit_is_final(err) ? EXIT_SETTINGS : EXIT_FAILURE;
 }

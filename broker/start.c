@@ -82,6 +82,18 @@ static int check_founding(struct broker *b, struct buf *why)
     return 0;
 }
 
+/* It signs each acknowledgement, on the loop. */
+static int read_seat(struct broker *b, struct buf *why)
+{
+    int rc = seat_key_read(&b->key, b->settings.key_file, why);
+
+    if (rc || !b->key.token_uri[0])
+        return rc;
+    buf_printf(why, "%s: the broker's own key does not lie on a token; put its file back",
+               b->settings.key_file);
+    return ERR_CONFIG;
+}
+
 /* ADDRESS:PORT in numbers, or '*' for all addresses: what is a name would be looked up, which the
  * broker may not do once it has given up what it does not need. */
 static bool is_tcp_address(const char *s)
@@ -155,7 +167,7 @@ int broker_read(struct broker *b, const char *config, struct buf *why)
     int rc = read_settings(b, config, why);
 
     if (rc == 0)
-        rc = seat_key_read(&b->key, b->settings.key_file, why);
+        rc = read_seat(b, why);
     if (rc == 0)
         rc = give_up(b, why);
     if (rc == 0)

@@ -128,7 +128,9 @@ static int make_event(struct founding *f)
         return refuse(f, rc, "where the administrator stands in the registry cannot be read");
     make_envelope(f, &tail);
     struct slice envelope = slice_buf(&f->envelope);
-    sign_events(f->s->administrator, &envelope, 1, &f->event);
+    rc = sign_events(f->s->administrator, &envelope, 1, &f->event);
+    if (rc)
+        return refuse(f, rc, err_text(rc));
     hash_sha256(&f->out.envelope_hash, envelope);
     f->out.seat = f->seat->name;
     f->out.stream = STREAM;

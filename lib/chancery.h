@@ -27,7 +27,8 @@ struct chancery;
 struct chancery_options {
     const char *endpoint;   /* "ipc:///path" or "tcp://host:port" */
     const char *server_key; /* CURVE public key of the broker, 64 hexadecimal digits: pinned */
-    const char *key_file;   /* the seat's keys; refused unless mode 0600 */
+    const char *key_file; /* the seat's keys; refused unless mode 0600.  The key that signs may lie
+                             on a token: each signature takes the loop as long as the token */
     const char *log; /* name of the log meant; NULL = whichever it is (envelopes carry the one that
                         the broker named) */
     const char *keep_dir; /* directory for unconfirmed events and receipts, made when missing, of
@@ -293,8 +294,8 @@ struct chancery_delegation { /* what a person's seat lets a gateway do in its na
 /* Signs it with a seat's keys: `token` has CHANCERY_DELEGATION_MOST bytes, of which `*size` are
  * used.  Whoever has the token and the gateway's key acts by it until it expires, the seat
  * withdraws it (SeatDelegationsWithdrawn of registry.proto) or its key is revoked: keep it secret.
- * 0, or the error of reading the file or ERR_FIELD, ERR_BOUNDS, with a sentence in `why` (may be
- * NULL). Blocks for the file. */
+ * 0, or the error of reading the file, of the token that its key lies on, or ERR_FIELD, ERR_BOUNDS,
+ * with a sentence in `why` (may be NULL). Blocks for file and token. */
 int chancery_delegate(const char *key_file, const struct chancery_delegation *d, void *token,
                       size_t *size, char why[256]);
 

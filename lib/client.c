@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "lib/client.h"
+#include "lib/client_open.h"
 #include "lib/delegation.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
@@ -580,8 +581,8 @@ static int take_delegation(struct chancery *c, const struct chancery_options *o,
 
 static int check_options(struct chancery *c, const struct chancery_options *o, struct buf *why)
 {
-    if (!o->endpoint || !o->key_file) {
-        buf_add_str(why, "endpoint and key file are needed");
+    if (!o->endpoint) {
+        buf_add_str(why, "an endpoint is needed");
         return ERR_CONFIG;
     }
     if (!o->server_key || !hex_decode(c->server_key, KEY_SIZE, o->server_key)) {
@@ -592,8 +593,15 @@ static int check_options(struct chancery *c, const struct chancery_options *o, s
         buf_add_str(why, "the name of the software has at most 64 bytes");
         return ERR_BOUNDS;
     }
-    int rc = take_delegation(c, o, why);
-    return rc ? rc : seat_key_read(&c->key, o->key_file, why);
+    return take_delegation(c, o, why);
+}
+
+static int open_key(struct seat_key *key, const char *file, struct buf *why)
+{
+    if (file)
+        return seat_key_open(key, file, why);
+    buf_add_str(why, "a key file is needed");
+    return ERR_CONFIG;
 }
 
 static void start_handles(struct chancery *c)
@@ -619,12 +627,13 @@ static void client_free(struct chancery *c)
     mem_free(c);
 }
 
-int chancery_open(struct chancery **out, struct uv_loop_s *loop,
-                  const struct chancery_options *options, char why[256])
+int client_open_key(struct chancery **out, struct uv_loop_s *loop,
+                    const struct chancery_options *options, struct seat_key *key, char why[256])
 {
     struct chancery *c = mem_new(sizeof *c);
     struct buf text = {0};
 
+    c->key = *key;
     c->loop = loop;
     c->out_end = &c->out;
     int rc = check_options(c, options, &text);
@@ -647,13 +656,33 @@ int chancery_open(struct chancery **out, struct uv_loop_s *loop,
     buf_free(&text);
     if (rc) {
         publishing_close(c);
+        explicit_bzero(&c->key, sizeof c->key);
         client_free(c);
         *out = NULL;
         return rc;
     }
+    explicit_bzero(key, sizeof *key);
     start_handles(c);
     *out = c;
     return 0;
+}
+
+int chancery_open(struct chancery **out, struct uv_loop_s *loop,
+                  const struct chancery_options *options, char why[256])
+{
+    struct seat_key key = {0};
+    struct buf text = {0};
+    int rc = open_key(&key, options->key_file, &text);
+
+    if (rc == 0)
+        rc = client_open_key(out, loop, options, &key, why);
+    else if (why)
+        snprintf(why, 256, "%s", buf_cstr(&text));
+    if (rc)
+        *out = NULL;
+    seat_key_clear(&key);
+    buf_free(&text);
+    return rc;
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -165,7 +165,8 @@ struct tail *tail_of(struct publishing *p, const char *stream);
 /* True when the tails of all its streams are known; asks for those that are not. */
 bool tails_known(struct chancery *c, const struct batch *b);
 void tails_forget(struct publishing *p);
-void sign_batch(struct chancery *c, struct batch *b);
+/* 0, or as sign_bytes: then it is as it was. */
+int sign_batch(struct chancery *c, struct batch *b);
 
 /* ---- readings ---- */
 

@@ -23,10 +23,13 @@ static int sign(const struct chancery_delegation *d, const struct seat_key *key,
     snprintf(says.seat, sizeof says.seat, "%s", key->seat);
     memcpy(says.gateway, d->gateway, KEY_SIZE);
     int rc = delegation_check(&says, where);
-    if (rc)
+    if (rc) {
         buf_printf(why, "no such delegation: %s: %s", where, err_text(rc));
-    else
-        delegation_sign(&says, key, token);
+        return rc;
+    }
+    rc = delegation_sign(&says, key, token);
+    if (rc)
+        buf_printf(why, "the key of %s does not sign: %s", key->seat, err_text(rc));
     return rc;
 }
 
@@ -35,7 +38,7 @@ int chancery_delegate(const char *key_file, const struct chancery_delegation *d,
 {
     struct seat_key key = {0};
     struct buf bytes = {0}, text = {0};
-    int rc = seat_key_read(&key, key_file, &text);
+    int rc = seat_key_open(&key, key_file, &text);
 
     if (rc == 0)
         rc = sign(d, &key, &bytes, &text);

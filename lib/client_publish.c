@@ -181,6 +181,18 @@ static void drained(struct chancery *c)
     client_soon(c);
 }
 
+/* What its key did not sign is not sent; what it was numbered before is numbered anew. */
+static void refuse_unsigned(struct chancery *c, struct batch *b, int err)
+{
+    struct publishing *p = &c->publishing;
+
+    log_error("client.unsigned", "the key of the seat does not sign code=%s: %s", err_code(err),
+              err_text(err));
+    batches_take(&p->waiting, b);
+    p->draining = true;
+    answer_error(c, b, CHANCERY_REFUSED, err, err_text(err));
+}
+
 /* Signs what may be sent, as far as the window goes, and adds it to what is kept. */
 static void gather(struct chancery *c, struct batches *ready)
 {
@@ -192,7 +204,11 @@ static void gather(struct chancery *c, struct batches *ready)
         if (!batch_is_signed(b)) {
             if (!tails_known(c, b))
                 break;
-            sign_batch(c, b);
+            int err = sign_batch(c, b);
+            if (err) {
+                refuse_unsigned(c, b, err);
+                break;
+            }
             b->replaces = b->kept;
             b->kept = p->keep ? keep_add(p->keep, batch_frame(b), b->replaces) : 0;
         }

@@ -117,7 +117,7 @@ static void pack_envelope(struct chancery *c, Core__Envelope *e, struct buf *out
     tail_set(t, e->seat_seq, slice_buf(out));
 }
 
-void sign_batch(struct chancery *c, struct batch *b)
+int sign_batch(struct chancery *c, struct batch *b)
 {
     struct publishing *p = &c->publishing;
     struct slice envelopes[BATCH_MOST], events[BATCH_MOST];
@@ -127,11 +127,14 @@ void sign_batch(struct chancery *c, struct batch *b)
         pack_envelope(c, b->envelopes[i], &p->packed[i]);
         envelopes[i] = slice_buf(&p->packed[i]);
     }
-    sign_events(&c->key, envelopes, b->n, p->signed_events);
+    int rc = sign_events(&c->key, envelopes, b->n, p->signed_events);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < b->n; i++)
         events[i] = slice_buf(&p->signed_events[i]);
     b->ref = client_ref(c);
     batch_pack(b, events, b->payloads);
+    return 0;
 }
 
 /* ---- the caller's question for a tail ---- */

@@ -23,12 +23,13 @@ static struct slice text_of(struct text *t, const char *log, struct slice entrie
     return slice_of(t->bytes, sizeof t->bytes);
 }
 
-void countersign(uint8_t signature[SIGNATURE_SIZE], const char *log, struct slice entries,
-                 const struct seat_key *key)
+int countersign(uint8_t signature[SIGNATURE_SIZE], const char *log, struct slice entries,
+                const struct seat_key *key)
 {
+    const struct sign_key by = seat_key_signs(key);
     struct text text;
 
-    sign_bytes(signature, text_of(&text, log, entries), key->sign_seed, key->sign_public);
+    return sign_bytes(signature, text_of(&text, log, entries), &by);
 }
 
 bool countersign_check(struct slice signature, const char *log, struct slice entries,

@@ -10,8 +10,8 @@
 
 #include "lib/sign.h"
 
-/* `entries`: LOG_ENTRY_SIZE bytes an event. */
-void countersign(uint8_t signature[SIGNATURE_SIZE], const char *log, struct slice entries,
-                 const struct seat_key *key);
+/* `entries`: LOG_ENTRY_SIZE bytes an event.  As sign_bytes. */
+int countersign(uint8_t signature[SIGNATURE_SIZE], const char *log, struct slice entries,
+                const struct seat_key *key);
 bool countersign_check(struct slice signature, const char *log, struct slice entries,
                        const uint8_t public_key[KEY_SIZE]);

@@ -77,20 +77,24 @@ static void pack_text(const struct delegation *d, struct delegation_shown *out)
     out->size = core__delegation__pack(&m, out->text);
 }
 
-void delegation_sign(const struct delegation *d, const struct seat_key *key, struct buf *out)
+int delegation_sign(const struct delegation *d, const struct seat_key *key, struct buf *out)
 {
     Core__SignedDelegation m = CORE__SIGNED_DELEGATION__INIT;
+    const struct sign_key by = seat_key_signs(key);
     struct delegation_shown made = {.says = *d};
     struct buf text = {0};
 
     pack_text(d, &made);
-    sign_bytes(made.signature, text_of(&made, &text), key->sign_seed, key->sign_public);
+    int rc = sign_bytes(made.signature, text_of(&made, &text), &by);
+    buf_free(&text);
+    if (rc)
+        return rc;
     key_id(made.key_id, key->sign_public);
     m.delegation = (ProtobufCBinaryData){made.size, made.text};
     m.key_id = (ProtobufCBinaryData){KEY_ID_SIZE, made.key_id};
     m.signature = (ProtobufCBinaryData){SIGNATURE_SIZE, made.signature};
     core__signed_delegation__pack(&m, buf_grow(out, core__signed_delegation__get_packed_size(&m)));
-    buf_free(&text);
+    return 0;
 }
 
 /* ---- read ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delegation.h - what a person's seat lets a gateway do in its name; pure
+/* delegation.h - what a person's seat lets a gateway do in its name; pure, but for a key on a token
  *
  * SignedDelegation of frames.proto: the seat's Ed25519 key signs (RFC 8032) over
  * "chancery-delegation-v1" NUL and the Delegation's bytes, so that no signature of an event or a
@@ -34,9 +34,9 @@ struct delegation_shown { /* as it came */
 /* Whether it is one at all: log, seat and verbs are such, times in their bounds.  0 or ERR_FIELD,
  * ERR_BOUNDS; `where` becomes the field at fault. */
 int delegation_check(const struct delegation *d, char where[128]);
-/* Of one that passed delegation_check, with the keys of its seat; appends at most DELEGATION_MOST
- * bytes. */
-void delegation_sign(const struct delegation *d, const struct seat_key *key, struct buf *out);
+/* Of one that passed delegation_check, with the keys of its seat: 0 and appends at most
+ * DELEGATION_MOST bytes, or as sign_bytes. */
+int delegation_sign(const struct delegation *d, const struct seat_key *key, struct buf *out);
 /* Any bytes: 0 once delegation_check passed too, else also ERR_MALFORMED, ERR_TEXT.  The signature
  * is not looked at. */
 int delegation_read(struct delegation_shown *out, struct slice bytes, char where[128]);

@@ -53,6 +53,11 @@
     X(ERR_TIMEOUT, "timeout", "no answer in time")                                               \
     X(ERR_UNREACHABLE, "broker.unreachable", "the broker cannot be reached")                     \
     X(ERR_FILE_MODE, "file.mode", "a secret file can be read by others; chmod 600 it")           \
+    X(ERR_TOKEN_MODULE, "token.module", "the token's PKCS #11 module cannot be loaded")          \
+    X(ERR_TOKEN_ABSENT, "token.absent", "the token is not there")                                \
+    X(ERR_TOKEN_PIN, "token.pin", "the token does not take the PIN")                             \
+    X(ERR_TOKEN_KEY, "token.key", "the token has no Ed25519 key of that name")                   \
+    X(ERR_TOKEN, "token.failed", "the token does not do what it is asked; see that it is there") \
     X(ERR_CONFIG, "config.invalid", "the configuration is not valid")                            \
     X(ERR_ROLLED_BACK, "log.rolled_back", "the log is older than its own checkpoint")            \
     X(ERR_FORKED, "log.forked", "two trees of one log, neither of which extends the other")      \

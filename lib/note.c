@@ -89,8 +89,7 @@ out:
     return rc;
 }
 
-void checkpoint_sign(struct buf *out, const struct checkpoint *c, const uint8_t seed[KEY_SIZE],
-                     const uint8_t public_key[KEY_SIZE])
+int checkpoint_sign(struct buf *out, const struct checkpoint *c, const struct sign_key *key)
 {
     uint8_t hashed[KEY_HASH_SIZE + SIGNATURE_SIZE];
     size_t start = out->size;
@@ -98,12 +97,17 @@ void checkpoint_sign(struct buf *out, const struct checkpoint *c, const uint8_t 
     buf_printf(out, "%s\n%llu\n", c->origin, (unsigned long long)c->size);
     base64_encode(out, slice_of(c->root.bytes, HASH_SIZE));
     buf_add_byte(out, '\n');
-    key_hash(hashed, c->origin, public_key);
-    sign_bytes(hashed + KEY_HASH_SIZE, slice_of(out->data + start, out->size - start), seed,
-               public_key);
+    key_hash(hashed, c->origin, key->public_key);
+    int rc =
+        sign_bytes(hashed + KEY_HASH_SIZE, slice_of(out->data + start, out->size - start), key);
+    if (rc) {
+        out->size = start;
+        return rc;
+    }
     buf_printf(out, "\n%s%s ", dash, c->origin);
     base64_encode(out, slice_of(hashed, sizeof hashed));
     buf_add_byte(out, '\n');
+    return 0;
 }
 
 /* The text with its last line end, and the signature lines behind the last empty line. */

@@ -26,9 +26,8 @@ void note_vkey(struct buf *out, const char *name, const uint8_t public_key[KEY_S
 /* 0 or ERR_MALFORMED. */
 int note_vkey_parse(struct slice vkey, char name[ORIGIN_SIZE], uint8_t public_key[KEY_SIZE]);
 
-/* Appends the whole signed note. */
-void checkpoint_sign(struct buf *out, const struct checkpoint *c, const uint8_t seed[KEY_SIZE],
-                     const uint8_t public_key[KEY_SIZE]);
+/* Appends the whole signed note: 0, or as sign_bytes. */
+int checkpoint_sign(struct buf *out, const struct checkpoint *c, const struct sign_key *key);
 /* 0, ERR_MALFORMED, or ERR_SIGNATURE (no or a bad signature of that key, or another origin). */
 int checkpoint_open(struct checkpoint *c, struct slice note, const char *name,
                     const uint8_t public_key[KEY_SIZE]);

@@ -23,9 +23,8 @@ enum part { /* of an instance */
             LOG = 1,
             PARTS = 2,
             RUN = 4,
-            KEY = 8,
-            KEEP = 16,
-            SIGNED = 32,
+            KEEP = 8,
+            SIGNED = 16,
 };
 
 enum reach { /* of other machines */
@@ -41,10 +40,10 @@ static const struct profile {
 } profiles[] = {
     [SANDBOX_BROKER] = {"broker", LOG | PARTS | RUN, BROKER},
     [SANDBOX_SIGNER] = {"signer", SIGNED, NOBODY},
-    [SANDBOX_WORKER] = {"worker", KEY | RUN, BROKER},
-    [SANDBOX_SENDER] = {"sender", KEY | KEEP, ANYBODY},
-    [SANDBOX_METRICS] = {"metrics", KEY, BROKER},
-    [SANDBOX_LISTS] = {"lists", KEY | KEEP | RUN, BROKER},
+    [SANDBOX_WORKER] = {"worker", RUN, BROKER},
+    [SANDBOX_SENDER] = {"sender", KEEP, ANYBODY},
+    [SANDBOX_METRICS] = {"metrics", 0, BROKER},
+    [SANDBOX_LISTS] = {"lists", KEEP | RUN, BROKER},
 };
 
 /* ---- places ---- */
@@ -102,8 +101,6 @@ static void place_parts(struct places *p, unsigned parts, const struct settings 
         place(p, s->run_dir, PLACE_WRITE);
     if (parts & SIGNED)
         place_owned(p, mem_printf("%s/signer", s->dir), PLACE_WRITE);
-    if (parts & KEY)
-        place(p, s->key_file, PLACE_READ);
     if (parts & KEEP)
         place_made(p, mem_str(s->keep_dir), s->keep);
 }
@@ -232,6 +229,7 @@ static void find_places(struct places *p, const struct sandbox *s, bool names)
     place_parts(p, profiles[s->profile].parts, s->settings);
     if (s->listen)
         place_listen(p, s->listen);
+    place(p, s->settings->token_state, PLACE_READ);
     if (names)
         place_names(p);
     if (names || s->program)

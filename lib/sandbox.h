@@ -21,10 +21,13 @@
  *   profile   instance                     network                          besides
  *   broker    log, parts, run              its own port, where it has one
  *   signer    what it signed               none
- *   worker    key, run                     the broker's port, likewise
- *   sender    key, keep                    any: names, mail                 /etc, certificates
- *   metrics   key                          its own port, the broker's
- *   lists     key, keep, run               the broker's port                starts one program
+ *   worker    run                          the broker's port, likewise
+ *   sender    keep                         any: names, mail                 /etc, certificates
+ *   metrics                                its own port, the broker's
+ *   lists     keep, run                    the broker's port                starts one program
+ *
+ * Keys are read, and a token with one is opened, before: inside, what [token] state names can be
+ * read, for modules that look at their files at each signature.
  *
  * A program that `lists` starts is in the same bounds, and enters its own: the parser's.
  *

@@ -14,9 +14,9 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 
-const char *const settings_sections[] = {"log",      "connection", "broker",    "up",
-                                         "terminal", "embargo",    "sanctions", "clock",
-                                         "alert",    "rule *",     "metrics",   NULL};
+const char *const settings_sections[] = {"log",      "connection", "token",     "broker", "up",
+                                         "terminal", "embargo",    "sanctions", "clock",  "alert",
+                                         "rule *",   "metrics",    NULL};
 
 static const struct conf_key process_keys[] = {
     {"process *", "program", CONF_STRING, offsetof(struct settings_process, program), "!", 0, 0,
@@ -40,6 +40,10 @@ static const struct conf_key common_keys[] = {
      "tcp://HOST:PORT"},
     {"connection", "server-key", CONF_STRING, offsetof(struct stated, s.server_key), "!", 0, 0,
      "The broker's public key, 64 hexadecimal digits: nobody else is taken for the broker"},
+    {"token", "state", CONF_STRING, offsetof(struct stated, s.token_state), NULL, 0, 0,
+     "What the PKCS #11 module of a key on a token reads while it signs: a directory with all below "
+     "it, or a file, that the processes' sandboxes leave readable; relative to the instance's "
+     "directory.  Modules that hold a device open need none"},
     {0},
 };
 
@@ -175,6 +179,16 @@ static void processes_locate(struct settings *s)
     }
 }
 
+static void token_locate(struct settings *s)
+{
+    char *given = s->token_state;
+
+    if (!given || given[0] == '/')
+        return;
+    s->token_state = mem_printf("%s/%s", s->dir, given);
+    mem_free(given);
+}
+
 static bool section_exists(const char *section)
 {
     for (size_t i = 0; settings_sections[i]; i++)
@@ -222,6 +236,7 @@ static int complete(struct settings *s, const char *endpoint, struct buf *why)
     int rc = make_dir(s->run_dir, why);
 
     processes_locate(s);
+    token_locate(s);
     if (rc == 0 && s->seat) {
         settings_set_seat(s, s->seat);
         rc = make_dir(s->keep, why);
@@ -267,7 +282,7 @@ int settings_read(struct settings *s, const char *file, const char *section,
 void settings_clear(struct settings *s)
 {
     char *const owned[] = {s->dir,      s->log,  s->endpoint, s->server_key, s->seat,
-                           s->key_file, s->keep, s->keep_dir, s->run_dir};
+                           s->key_file, s->keep, s->keep_dir, s->run_dir,    s->token_state};
 
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
         mem_free(owned[i]);
@@ -332,7 +347,8 @@ static int check_settings(const char *file, const char *section, const struct co
     c->size = size;
     int rc = settings_read(&s, file, section, keys, c->own, check_family, &why);
     if (rc == 0) {
-        printf("[log] name = %s\n[connection] endpoint = %s\n", s.log, s.endpoint);
+        printf("[log] name = %s\n[connection] endpoint = %s\n[token] state = %s\n", s.log,
+               s.endpoint, s.token_state ? s.token_state : "");
         if (s.seat)
             printf("[%s] seat = %s\n", section, s.seat);
         if (keys)

@@ -30,19 +30,21 @@ struct settings {     /* settings_clear frees it */
     char *run_dir;  /* small files of this process: $CHANCERY_RUN, or dir/run, made when missing */
     char *keep;     /* $CHANCERY_RUN/keep, or dir/keep; made when missing and there is a seat */
     char *keep_dir; /* keep/<seat>: what the seat's client keeps */
-    int socket_dir; /* descriptor that the endpoint goes by; 0 = none */
+    char *token_state; /* [token] state, absolute; NULL = none */
+    int socket_dir;    /* descriptor that the endpoint goes by; 0 = none */
     struct settings_process processes[PROCESSES_MOST];
     size_t n_processes;
 };
 
-/* Sections that exist: log, connection, broker, up, terminal, embargo, sanctions, clock, alert,
- * rule *, metrics; and process *, which settings_read takes for everybody. */
+/* Sections that exist: log, connection, token, broker, up, terminal, embargo, sanctions, clock,
+ * alert, rule *, metrics; and process *, which settings_read takes for everybody. */
 extern const char *const settings_sections[]; /* NULL-ended */
 
-/* Reads [log], [connection], [process *] and `section`'s `seat`, and, with `keys`, the caller's own
- * settings (any sections) into `target`; `section` NULL: of a program without a seat; one that does
- * not exist: of a program that has its seat in [process <section>]. `file`: the configuration file,
- * or the instance's directory. 0 or a negative err with "file:line: text" in `why`. */
+/* Reads [log], [connection], [token], [process *] and `section`'s `seat`, and, with `keys`, the
+ * caller's own settings (any sections) into `target`; `section` NULL: of a program without a seat;
+ * one that does not exist: of a program that has its seat in [process <section>]. `file`: the
+ * configuration file, or the instance's directory. 0 or a negative err with "file:line: text" in
+ * `why`. */
 int settings_read(struct settings *s, const char *file, const char *section,
                   const struct conf_key keys[], void *target, conf_family *family, struct buf *why);
 /* Another seat of the same instance. */

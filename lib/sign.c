@@ -58,6 +58,7 @@ bool seat_key_has_age(const struct seat_key *key)
 
 void seat_key_clear(struct seat_key *key)
 {
+    token_close(key->token);
     sodium_memzero(key, sizeof *key);
 }
 
@@ -73,12 +74,22 @@ static const struct key_line {
     {"curve-secret", offsetof(struct seat_key, curve_secret), 0},
     {"sign-public", offsetof(struct seat_key, sign_public), 0},
     {"sign-seed", offsetof(struct seat_key, sign_seed), 0},
+    {"sign-token", offsetof(struct seat_key, token_uri), sizeof(((struct seat_key *)0)->token_uri)},
     {"age-public", offsetof(struct seat_key, age.public_key), 0},
     {"age-secret", offsetof(struct seat_key, age.secret_key), 0},
 };
 
-/* The last two are not in files from before there were sealed parts. */
-enum { KEY_LINES = sizeof key_lines / sizeof key_lines[0], KEY_LINES_FIRST = KEY_LINES - 2 };
+enum { KEY_LINES = sizeof key_lines / sizeof key_lines[0], SEED = 5, TOKEN, AGE };
+
+/* A file has either the seed or the token, and of before there were sealed parts no age key. */
+static bool key_has_line(const struct seat_key *key, size_t line)
+{
+    bool on_token = key->token_uri[0] != '\0';
+
+    if (line == SEED || line == TOKEN)
+        return on_token == (line == TOKEN);
+    return line < AGE || seat_key_has_age(key);
+}
 
 static size_t key_text(const struct seat_key *key, char out[KEY_FILE_MOST])
 {
@@ -86,9 +97,11 @@ static size_t key_text(const struct seat_key *key, char out[KEY_FILE_MOST])
                                 "# Secret keys of one seat.  Whoever has this file speaks for the "
                                 "seat: never copy it, never send it.\n");
 
-    for (size_t i = 0; i < (seat_key_has_age(key) ? KEY_LINES : KEY_LINES_FIRST); i++) {
+    for (size_t i = 0; i < KEY_LINES; i++) {
         const char *field = (const char *)key + key_lines[i].offset;
         char hex[2 * KEY_SIZE + 1];
+        if (!key_has_line(key, i))
+            continue;
         if (!key_lines[i].text)
             hex_encode(hex, field, KEY_SIZE);
         n += (size_t)snprintf(out + n, KEY_FILE_MOST - n, "%s = %s\n", key_lines[i].name,
@@ -191,7 +204,10 @@ static bool key_consistent(const struct seat_key *key)
 
     if (crypto_scalarmult_base(curve, key->curve_secret) != 0)
         return false;
-    sign_public_of(sign, key->sign_seed);
+    if (key->token_uri[0])
+        memcpy(sign, key->sign_public, KEY_SIZE); /* the token tells, once it is opened */
+    else
+        sign_public_of(sign, key->sign_seed);
     return identifier_valid(key->seat) && office_valid(key->office) &&
            memcmp(curve, key->curve_public, KEY_SIZE) == 0 &&
            memcmp(sign, key->sign_public, KEY_SIZE) == 0 && age_consistent(key);
@@ -212,9 +228,13 @@ static int key_parse(struct seat_key *key, char *text, const char *file, struct 
         buf_printf(why, "%s:%d: not a line of a key file, or it comes twice", file, number);
         return ERR_MALFORMED;
     }
-    size_t lines = seen >> KEY_LINES_FIRST ? KEY_LINES : KEY_LINES_FIRST;
-    for (size_t i = 0; i < lines; i++)
-        if (!(seen & 1u << i)) {
+    if (seen & 1u << SEED && seen & 1u << TOKEN) {
+        buf_printf(why, "%s: its key lies in the file or on a token: take \"%s\" or \"%s\" away",
+                   file, key_lines[SEED].name, key_lines[TOKEN].name);
+        return ERR_MALFORMED;
+    }
+    for (size_t i = 0; i < KEY_LINES; i++)
+        if (!(seen & 1u << i) && (key_has_line(key, i) || (i >= AGE && seen >> AGE))) {
             buf_printf(why, "%s: no line \"%s = ...\"", file, key_lines[i].name);
             return ERR_MALFORMED;
         }
@@ -274,15 +294,71 @@ out:
     return rc;
 }
 
-void sign_bytes(uint8_t signature[SIGNATURE_SIZE], struct slice message,
-                const uint8_t seed[KEY_SIZE], const uint8_t public_key[KEY_SIZE])
+/* ---- keys on a token ---- */
+
+static int refuse_other(const struct seat_key *key, const char *file, struct buf *why)
+{
+    char stated[2 * KEY_SIZE + 1], found[2 * KEY_SIZE + 1];
+
+    hex_encode(stated, key->sign_public, KEY_SIZE);
+    hex_encode(found, token_public(key->token), KEY_SIZE);
+    buf_printf(why, "%s: the token has another key, %s, than the file says, %s; insert the seat's",
+               file, found, stated);
+    return ERR_TOKEN_KEY;
+}
+
+int seat_key_open(struct seat_key *key, const char *file, struct buf *why)
+{
+    struct seat_key opened = {0};
+    int rc = seat_key_read(&opened, file, why);
+
+    if (rc == 0 && opened.token_uri[0])
+        rc = token_open(&opened.token, opened.token_uri, why);
+    if (rc == 0 && opened.token &&
+        memcmp(token_public(opened.token), opened.sign_public, KEY_SIZE) != 0)
+        rc = refuse_other(&opened, file, why);
+    if (rc == 0) {
+        *key = opened;
+        opened.token = NULL;
+    }
+    seat_key_clear(&opened);
+    return rc;
+}
+
+int seat_key_to_token(struct seat_key *key, const char *uri, struct buf *why)
+{
+    struct token *token;
+    int rc = token_make(&token, uri, why);
+
+    if (rc)
+        return rc;
+    token_close(key->token);
+    key->token = token;
+    snprintf(key->token_uri, sizeof key->token_uri, "%s", uri);
+    memcpy(key->sign_public, token_public(token), KEY_SIZE);
+    sodium_memzero(key->sign_seed, KEY_SIZE);
+    return 0;
+}
+
+/* ---- signing ---- */
+
+struct sign_key seat_key_signs(const struct seat_key *key)
+{
+    assert(key->token || !key->token_uri[0]); /* it was opened */
+    return (struct sign_key){key->sign_public, key->sign_seed, key->token};
+}
+
+int sign_bytes(uint8_t signature[SIGNATURE_SIZE], struct slice message, const struct sign_key *key)
 {
     uint8_t secret[crypto_sign_SECRETKEYBYTES];
 
-    memcpy(secret, seed, KEY_SIZE);
-    memcpy(secret + KEY_SIZE, public_key, KEY_SIZE);
+    if (key->token)
+        return token_sign(key->token, message, signature);
+    memcpy(secret, key->seed, KEY_SIZE);
+    memcpy(secret + KEY_SIZE, key->public_key, KEY_SIZE);
     crypto_sign_detached(signature, NULL, message.data, message.size, secret);
     sodium_memzero(secret, sizeof secret);
+    return 0;
 }
 
 bool sign_check(const uint8_t signature[SIGNATURE_SIZE], struct slice message,
@@ -314,9 +390,10 @@ static ProtobufCBinaryData binary(const void *data, size_t size)
     return (ProtobufCBinaryData){size, cast.out};
 }
 
-void sign_events_salted(const struct seat_key *key, const struct slice envelopes[],
-                        const uint8_t (*salts)[SALT_SIZE], size_t n, struct buf events[])
+int sign_events_salted(const struct seat_key *key, const struct slice envelopes[],
+                       const uint8_t (*salts)[SALT_SIZE], size_t n, struct buf events[])
 {
+    const struct sign_key by = seat_key_signs(key);
     struct hash leaves[BATCH_MOST], paths[BATCH_MOST][6], root;
     struct hash_text leaf_texts[BATCH_MOST] = {0};
     size_t lengths[BATCH_MOST];
@@ -328,7 +405,9 @@ void sign_events_salted(const struct seat_key *key, const struct slice envelopes
         leaf_texts[i] = tree_batch_leaf(slice_of(salts[i], SALT_SIZE), envelopes[i]);
     hash_many(leaves, leaf_texts, n);
     tree_small(leaves, n, &root, paths, lengths);
-    sign_bytes(signature, root_text(&text, &root), key->sign_seed, key->sign_public);
+    int rc = sign_bytes(signature, root_text(&text, &root), &by);
+    if (rc)
+        return rc;
     key_id(id, key->sign_public);
     for (size_t i = 0; i < n; i++) {
         Core__SignedEvent event = CORE__SIGNED_EVENT__INIT;
@@ -347,16 +426,17 @@ void sign_events_salted(const struct seat_key *key, const struct slice envelopes
         size_t size = core__signed_event__get_packed_size(&event);
         core__signed_event__pack(&event, buf_grow(&events[i], size));
     }
+    return 0;
 }
 
-void sign_events(const struct seat_key *key, const struct slice envelopes[], size_t n,
-                 struct buf events[])
+int sign_events(const struct seat_key *key, const struct slice envelopes[], size_t n,
+                struct buf events[])
 {
     uint8_t salts[BATCH_MOST][SALT_SIZE];
 
     assert(n >= 1 && n <= BATCH_MOST);
     randombytes_buf(salts, n * SALT_SIZE);
-    sign_events_salted(key, envelopes, salts, n, events);
+    return sign_events_salted(key, envelopes, salts, n, events);
 }
 
 bool sign_path_fits(const Core__SignedEvent *event)

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <uv.h>
 
+#include "lib/client_open.h"
 #include "lib/deaths.h"
 #include "lib/desk.h"
 #include "lib/err.h"
@@ -33,6 +34,7 @@ enum {
 struct runner {
     const struct worker *worker;
     struct settings settings;
+    struct seat_key key; /* until the client has it */
     uv_loop_t *loop;
     uv_signal_t signals[2];
     uv_timer_t tick;
@@ -94,8 +96,7 @@ static void refused(struct runner *r, int err, const char *code, const char *tex
             "this one ends, and may start again from the log",
             r->worker->name, cause, code);
     else
-        log_error("worker.refused",
-                  "the broker refuses answers worker=%s cause=%llu code=%s text=%s",
+        log_error("worker.refused", "answers are refused worker=%s cause=%llu code=%s text=%s",
                   r->worker->name, cause, code, text);
     runner_end(r, WORKER_AGAIN);
 }
@@ -416,7 +417,6 @@ static int runner_run(struct runner *r)
     struct chancery_options options = {
         .endpoint = r->settings.endpoint,
         .server_key = r->settings.server_key,
-        .key_file = r->settings.key_file,
         .log = r->settings.log,
         .software = r->worker->name,
         .patient = true,
@@ -425,7 +425,7 @@ static int runner_run(struct runner *r)
     r->loop = uv_default_loop();
     if (deaths_find(r) != 0)
         return EXIT_FAILURE;
-    if (chancery_open(&r->client, r->loop, &options, why) != 0) {
+    if (client_open_key(&r->client, r->loop, &options, &r->key, why) != 0) {
         log_error("worker.start", "worker=%s: %s", r->worker->name, why);
         deaths_close(r->deaths);
         return EXIT_SETTINGS;
@@ -450,6 +450,8 @@ static int prepare(struct runner *r, const char *file, struct buf *why)
     int rc = settings_read(&r->settings, file, r->worker->name, NULL, NULL, NULL, why);
 
     if (rc == 0)
+        rc = seat_key_open(&r->key, r->settings.key_file, why);
+    if (rc == 0)
         rc = sandbox_enter(&(struct sandbox){.profile = SANDBOX_WORKER, .settings = &r->settings},
                            why);
     return rc;
@@ -471,6 +473,7 @@ int worker_main(const struct worker *w, int argc, char **argv)
         status = runner_run(&r);
     else
         log_error("worker.start", "worker=%s: %s", w->name, buf_cstr(&why));
+    seat_key_clear(&r.key);
     settings_clear(&r.settings);
     buf_free(&why);
     return status;

@@ -10,6 +10,15 @@ target_link_libraries(test_proof PRIVATE PkgConfig::SODIUM)
 target_link_libraries(test_sign PRIVATE PkgConfig::CRYPTO)
 target_link_libraries(test_seal PRIVATE PkgConfig::SODIUM)
 
+# softhsm2's library: where it is not installed, the tests of tokens are not there
+find_library(SOFTHSM softhsm2 PATH_SUFFIXES softhsm)
+if(SOFTHSM)
+  chancery_test(token lib_base PkgConfig::SODIUM PkgConfig::P11)
+  target_compile_definitions(test_token PRIVATE SOFTHSM="${SOFTHSM}")
+  set_tests_properties(unit.token PROPERTIES ENVIRONMENT
+    "LSAN_OPTIONS=print_suppressions=0:suppressions=${CMAKE_CURRENT_SOURCE_DIR}/support/softhsm.supp")
+endif()
+
 chancery_test(notify lib_notify)
 chancery_test(sandbox lib_sandbox)
 chancery_test(sandbox_parser lib_sandbox)

@@ -23,7 +23,7 @@ function(plain_library library)
   target_link_options(plain_${library} PUBLIC -fno-sanitize=all -Wl,--as-needed)
   target_link_libraries(plain_${library} PUBLIC PkgConfig::UV PkgConfig::ZMQ PkgConfig::LMDB
     PkgConfig::PROTOBUF_C PkgConfig::SODIUM PkgConfig::CRYPTO PkgConfig::UTF8PROC PkgConfig::JANSSON PkgConfig::ARCHIVE
-    PkgConfig::EXPAT PkgConfig::CURL PkgConfig::SECCOMP Threads::Threads lzma ${INIH})
+    PkgConfig::EXPAT PkgConfig::CURL PkgConfig::SECCOMP PkgConfig::P11 Threads::Threads lzma ${INIH})
 endfunction()
 
 # chancery_plain(PROGRAM LIBRARY...): all that it is linked of, the highest layer first.

@@ -14,7 +14,7 @@
 #include "adapters/alert/outbox.h"
 #include "adapters/alert/rule.h"
 #include "adapters/alert/table.h"
-#include "lib/chancery.h"
+#include "lib/client_open.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -38,6 +38,7 @@ struct alert {
     struct watchdog watchdog;
     struct pulse pulse;
     struct settings settings;
+    struct seat_key key; /* until the client has it */
     struct alert_settings own;
     struct chancery *client;
     struct outbox *outbox;
@@ -533,6 +534,7 @@ static void alert_clear(struct alert *a)
     mem_free(a->unrecorded_key);
     mem_free(a->log);
     alert_settings_clear(&a->own);
+    seat_key_clear(&a->key);
     settings_clear(&a->settings);
     mem_free(a);
 }
@@ -559,6 +561,8 @@ static int configure(struct alert *a, const char *config)
         rc = alert_settings_check(&a->own, &why);
     }
     if (rc == 0)
+        rc = seat_key_open(&a->key, a->settings.key_file, &why);
+    if (rc == 0)
         rc = sandbox_enter(&(struct sandbox){.profile = SANDBOX_SENDER, .settings = &a->settings},
                            &why);
     if (rc != 0)
@@ -571,13 +575,12 @@ static int connect_broker(struct alert *a)
 {
     const struct chancery_options options = {.endpoint = a->settings.endpoint,
                                              .server_key = a->settings.server_key,
-                                             .key_file = a->settings.key_file,
                                              .log = a->settings.log,
                                              .keep_dir = a->settings.keep_dir,
                                              .software = "chancery-alert " CHANCERY_VERSION,
                                              .patient = true};
     char why[256];
-    int rc = chancery_open(&a->client, &a->loop, &options, why);
+    int rc = client_open_key(&a->client, &a->loop, &options, &a->key, why);
 
     if (rc != 0)
         log_error("alert.start", "code=%s: %s", err_code(rc), why);

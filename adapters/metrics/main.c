@@ -13,7 +13,7 @@
 
 #include "adapters/metrics/http.h"
 #include "adapters/metrics/text.h"
-#include "lib/chancery.h"
+#include "lib/client_open.h"
 #include "lib/envelope.h"
 #include "lib/err.h"
 #include "lib/log.h"
@@ -36,6 +36,7 @@ struct metrics {
     struct watchdog watchdog;
     struct pulse pulse;
     struct settings settings;
+    struct seat_key key; /* until the client has it */
     struct metrics_settings own;
     struct chancery *client;
     struct http *http;
@@ -172,11 +173,10 @@ static int connect_broker(struct metrics *m)
 {
     const struct chancery_options options = {.endpoint = m->settings.endpoint,
                                              .server_key = m->settings.server_key,
-                                             .key_file = m->settings.key_file,
                                              .log = m->settings.log,
                                              .software = "chancery-metrics " CHANCERY_VERSION};
     char why[256];
-    int rc = chancery_open(&m->client, &m->loop, &options, why);
+    int rc = client_open_key(&m->client, &m->loop, &options, &m->key, why);
 
     if (rc)
         log_error("metrics.start", "code=%s: %s", err_code(rc), why);
@@ -233,6 +233,8 @@ static int configure(struct metrics *m, const char *file)
     int rc = settings_read(&m->settings, file, "metrics", keys, &m->own, NULL, &why);
 
     if (rc == 0)
+        rc = seat_key_open(&m->key, m->settings.key_file, &why);
+    if (rc == 0)
         rc = sandbox_enter(&(struct sandbox){.profile = SANDBOX_METRICS,
                                              .settings = &m->settings,
                                              .port = port_of(&m->own.listen)},
@@ -255,6 +257,7 @@ int main(int argc, char **argv)
     if (configure(m, file) == 0)
         status = run(m);
     core__status__free_unpacked(m->st, NULL);
+    seat_key_clear(&m->key);
     settings_clear(&m->settings);
     mem_free(m);
     return status;

@@ -17,6 +17,7 @@
 #include "adapters/sanctions/child.h"
 #include "adapters/sanctions/feed.h"
 #include "adapters/sanctions/list.h"
+#include "lib/client_open.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/notify.h"
@@ -39,6 +40,7 @@ static const char REQUESTS[] = "sanctions.in";
 
 struct adapter {
     struct settings settings;
+    struct seat_key key; /* until the client has it */
     char *parser;
     uv_loop_t *loop;
     uv_signal_t signals[2];
@@ -123,7 +125,7 @@ static void on_published(void *arg, int err, const char *code, const char *text,
         return;
     if (err != 0) {
         /* another instance answered, or a rule changed: begin again from the log */
-        log_error("sanctions.refused", "the broker refuses answers cause=%llu code=%s text=%s",
+        log_error("sanctions.refused", "answers are refused cause=%llu code=%s text=%s",
                   (unsigned long long)a->position, code, text);
         adapter_end(a, EXIT_FAILURE);
         return;
@@ -488,7 +490,6 @@ static int adapter_run(struct adapter *a)
     const struct chancery_options options = {
         .endpoint = a->settings.endpoint,
         .server_key = a->settings.server_key,
-        .key_file = a->settings.key_file,
         .log = a->settings.log,
         .keep_dir = a->settings.keep_dir,
         .software = "sanctions",
@@ -496,7 +497,7 @@ static int adapter_run(struct adapter *a)
     };
 
     a->loop = uv_default_loop();
-    if (chancery_open(&a->client, a->loop, &options, why) != 0) {
+    if (client_open_key(&a->client, a->loop, &options, &a->key, why) != 0) {
         log_error("sanctions.start", "%s", why);
         return EXIT_SETTINGS;
     }
@@ -532,6 +533,8 @@ static int configure(struct adapter *a, const char *file, struct own_settings *o
     struct buf why = {0};
     int rc = settings_read(&a->settings, file, "sanctions", keys, own, NULL, &why);
 
+    if (rc == 0)
+        rc = seat_key_open(&a->key, a->settings.key_file, &why);
     if (rc == 0) {
         a->parser = parser_path(own->parser, a->settings.dir);
         rc = sandbox_enter(&(struct sandbox){.profile = SANDBOX_LISTS,
@@ -559,6 +562,7 @@ int main(int argc, char **argv)
         a.status = adapter_run(&a);
     mem_free(a.parser);
     conf_clear(keys, "sanctions", &own);
+    seat_key_clear(&a.key);
     settings_clear(&a.settings);
     return a.status;
 }

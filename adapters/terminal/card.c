@@ -160,8 +160,9 @@ static void signed_text(struct buf *out, struct slice body)
     buf_add(out, body.data, body.size);
 }
 
-void card_write(const struct invitation *to, const struct seat_key *key, struct buf *out)
+int card_write(const struct invitation *to, const struct seat_key *key, struct buf *out)
 {
+    const struct sign_key by = seat_key_signs(key);
     size_t before = out->size;
     struct buf text = {0};
     uint8_t signature[SIGNATURE_SIZE];
@@ -176,10 +177,11 @@ void card_write(const struct invitation *to, const struct seat_key *key, struct 
         buf_printf(out, "%s = %s\n", h->name, hex);
     }
     signed_text(&text, slice_of(out->data + before, out->size - before));
-    sign_bytes(signature, slice_buf(&text), key->sign_seed, key->sign_public);
+    int err = sign_bytes(signature, slice_buf(&text), &by);
     hex_encode(hex, signature, sizeof signature);
     buf_printf(out, "%s%s\n", last_line, hex);
     buf_free(&text);
+    return err;
 }
 
 /* The keys as they are stated: text that conf_parse gives. */

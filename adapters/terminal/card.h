@@ -46,8 +46,8 @@ struct card {                              /* card_clear frees it */
 };
 
 void card_clear(struct card *card);
-/* Of keys that were made for the invitation; appends. */
-void card_write(const struct invitation *to, const struct seat_key *key, struct buf *out);
+/* Of keys that were made for the invitation; appends.  0, or as sign_bytes. */
+int card_write(const struct invitation *to, const struct seat_key *key, struct buf *out);
 /* 0, ERR_CONFIG, or ERR_SIGNATURE: it is not as it was signed. */
 int card_read(struct card *card, const char *file, struct slice text, struct buf *why);
 /* Whether a file that begins so is a card, or some other one, e.g. of keys. */

@@ -11,6 +11,7 @@
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/given.h"
 #include "adapters/terminal/show.h"
+#include "adapters/terminal/tokened.h"
 #include "lib/err.h"
 #include "lib/file.h"
 
@@ -77,17 +78,20 @@ static int write_settings(const struct invitation *in, const char *dir)
 
 /* ---- keys and card ---- */
 
-static int make_keys(const struct invitation *in, const char *dir, struct buf *card)
+static int make_keys(const struct invitation *in, const char *dir, const char *token,
+                     struct buf *card)
 {
     struct seat_key key;
     char *file = mem_printf("%s/keys/%s.key", dir, in->seat);
 
     seat_key_make(&key, in->seat, in->office);
-    int err = seat_key_write(&key, file);
-    if (err == 0)
-        card_write(in, &key, card);
+    int rc = tokened(&key, token);
+    int err = rc == DONE ? seat_key_write(&key, file) : 0;
+    if (rc == DONE && err == 0)
+        err = card_write(in, &key, card);
     seat_key_clear(&key);
-    int rc = err ? failed(file, err) : DONE;
+    if (err)
+        rc = failed(file, err);
     mem_free(file);
     return rc;
 }
@@ -109,7 +113,7 @@ static void tell(const struct invitation *in, const char *dir, struct slice card
     buf_free(&words);
 }
 
-static int join(const struct invitation *in, const char *dir)
+static int join(const struct invitation *in, const char *dir, const char *token)
 {
     struct buf card = {0};
     int rc = make_dirs(dir);
@@ -117,7 +121,7 @@ static int join(const struct invitation *in, const char *dir)
     if (rc == DONE)
         rc = write_settings(in, dir);
     if (rc == DONE)
-        rc = make_keys(in, dir, &card);
+        rc = make_keys(in, dir, token, &card);
     if (rc == DONE)
         rc = create(mem_printf("%s/%s.card", dir, in->seat), slice_buf(&card), 0644);
     if (rc == DONE)
@@ -137,7 +141,7 @@ int join_run(const struct call *c)
         rc = FAILED;
     }
     if (rc == DONE)
-        rc = join(&in, c->argument[1]);
+        rc = join(&in, c->argument[1], c->option[OPT_TOKEN]);
     invitation_clear(&in);
     buf_free(&text);
     buf_free(&why);

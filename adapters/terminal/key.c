@@ -10,11 +10,22 @@
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/given.h"
 #include "adapters/terminal/show.h"
+#include "adapters/terminal/tokened.h"
 #include "chancery/core/v1/registry.pb-c.h"
 #include "lib/err.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/sign.h"
+
+static int key_write(const struct seat_key *key, const char *file)
+{
+    int rc = seat_key_write(key, file);
+
+    if (rc == 0)
+        return DONE;
+    complain("%s: %s", file, err_text(rc));
+    return FAILED;
+}
 
 int key_new_run(const struct call *c)
 {
@@ -26,12 +37,12 @@ int key_new_run(const struct call *c)
     if (!office_valid(office))
         return call_usage(c, "--office %s: not PARTY/NAME, two identifiers", office);
     seat_key_make(&key, seat, office);
-    int rc = seat_key_write(&key, c->argument[0]);
+    int rc = tokened(&key, c->option[OPT_TOKEN]);
+    if (rc == DONE)
+        rc = key_write(&key, c->argument[0]);
     seat_key_clear(&key);
-    if (rc < 0) {
-        complain("%s: %s", c->argument[0], err_text(rc));
-        return FAILED;
-    }
+    if (rc != DONE)
+        return rc;
     printf("made the keys of %s for %s in %s; `chancery key show` prints their public halves\n",
            seat, office, c->argument[0]);
     return DONE;
@@ -76,14 +87,17 @@ static void show_keys(const struct seat_key *key, bool json)
     if (seat_key_has_age(key))
         seal_recipient_text(age, key->age.public_key);
     if (json) {
-        show_json(json_pack("{s:s, s:s, s:s, s:s, s:s}", "seat", key->seat, "office", key->office,
-                            "curve", curve, "ed25519", sign, "age", age));
+        show_json(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "seat", key->seat, "office",
+                            key->office, "curve", curve, "ed25519", sign, "age", age, "token",
+                            key->token_uri));
         return;
     }
     show_line("seat", "%s", key->seat);
     show_line("office", "%s", key->office);
     show_key("transport key", curve, key->curve_public);
     show_key("signature key", sign, key->sign_public);
+    if (key->token_uri[0])
+        show_line("  on the token", "%s", key->token_uri);
     if (seat_key_has_age(key))
         show_key("age key", age, key->age.public_key);
 }

@@ -16,6 +16,7 @@
 #include "adapters/terminal/act.h"
 #include "adapters/terminal/commands.h"
 #include "adapters/terminal/halves.h"
+#include "adapters/terminal/tokened.h"
 #include "chancery/core/v1/registry.pb-c.h"
 #include "lib/err.h"
 #include "lib/file.h"
@@ -83,7 +84,12 @@ static int make_new(struct rotation *r)
     seat_key_make(&r->new, r->old.seat, r->old.office);
     if (!seat_key_has_age(&r->old)) /* that of a process, say: it opens no part */
         explicit_bzero(&r->new.age, sizeof r->new.age);
-    return write_key(r, &r->new, r->new_file);
+    rc = tokened(&r->new, r->call->option[OPT_TOKEN]);
+    if (rc == DONE && memcmp(r->new.sign_public, r->old.sign_public, KEY_SIZE) == 0) {
+        complain("the token's key is the one that %s has; name another with object=", r->old.seat);
+        rc = FAILED;
+    }
+    return rc == DONE ? write_key(r, &r->new, r->new_file) : rc;
 }
 
 /* Those of the rotation before this one stay as well, under their id: what was sealed for their age
@@ -213,6 +219,16 @@ static int exchange_keys(const struct rotation *r)
 
 /* ---- the verb ---- */
 
+/* A key does not come off a token because somebody forgot to say where the next one lies. */
+static int check_place(const struct rotation *r)
+{
+    if (!r->old.token_uri[0] || r->call->option[OPT_TOKEN])
+        return DONE;
+    complain("the key of %s lies on a token, %s; name the place of the next one by --token URI",
+             r->old.seat, r->old.token_uri);
+    return FAILED;
+}
+
 /* The founding record has the broker's transport key: who connects knows it by that one. */
 static int check_seat(const struct rotation *r)
 {
@@ -232,6 +248,8 @@ static int rotate(struct rotation *r)
     if (rc == DONE)
         rc = check_seat(r);
     r->found = rc == DONE && access(r->new_file, F_OK) == 0;
+    if (rc == DONE && !r->found)
+        rc = check_place(r);
     if (rc == DONE)
         rc = r->found ? read_key(&r->new, r->new_file) : make_new(r);
     if (rc == DONE)

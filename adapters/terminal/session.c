@@ -10,6 +10,7 @@
 #include "adapters/terminal/known.h"
 #include "adapters/terminal/programs.h"
 #include "adapters/terminal/text.h"
+#include "lib/client_open.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/scan.h"
@@ -151,12 +152,12 @@ static void on_no_session(void *arg, const struct chancery_session *session)
 }
 
 /* Another command of the seat may be publishing: it is waited for. */
-static int client_open(struct session *s, const char *keep_dir, struct slice delegation)
+static int client_open(struct session *s, struct seat_key *key, const char *keep_dir,
+                       struct slice delegation)
 {
     char why[256] = "";
     struct chancery_options options = {.endpoint = s->settings.endpoint,
                                        .server_key = s->settings.server_key,
-                                       .key_file = s->settings.key_file,
                                        .log = s->settings.log,
                                        .keep_dir = keep_dir,
                                        .software = "chancery " CHANCERY_VERSION,
@@ -166,7 +167,7 @@ static int client_open(struct session *s, const char *keep_dir, struct slice del
     int64_t until = now() + publish_for;
     int rc;
 
-    while ((rc = chancery_open(&s->client, &s->loop, &options, why)) == ERR_OWNED &&
+    while ((rc = client_open_key(&s->client, &s->loop, &options, key, why)) == ERR_OWNED &&
            now() < until) {
         progress_step(&s->progress, "waiting for another command of this seat", 0, 0);
         uv_sleep(TICK_MS);
@@ -183,6 +184,21 @@ static int client_open(struct session *s, const char *keep_dir, struct slice del
     return FAILED;
 }
 
+/* With the key of the settings' file. */
+static int key_open(struct session *s, const char *keep_dir, struct slice delegation)
+{
+    struct seat_key key = {0};
+    struct buf why = {0};
+    int err = seat_key_open(&key, s->settings.key_file, &why);
+
+    if (err)
+        complain("%s: %s", err_code(err), buf_cstr(&why));
+    int rc = err ? FAILED : client_open(s, &key, keep_dir, delegation);
+    seat_key_clear(&key);
+    buf_free(&why);
+    return rc;
+}
+
 struct opening {          /* how a session is opened */
     const char *key_file; /* NULL = that of the seat */
     bool publishes;
@@ -197,7 +213,7 @@ static int open_client(struct session *s, const struct call *c, const struct ope
     int rc = file ? given_read(file, CHANCERY_DELEGATION_MOST, &delegation) : DONE;
 
     if (rc == DONE)
-        rc = client_open(s, how->publishes ? s->settings.keep_dir : NULL, slice_buf(&delegation));
+        rc = key_open(s, how->publishes ? s->settings.keep_dir : NULL, slice_buf(&delegation));
     buf_free(&delegation);
     return rc;
 }

@@ -63,6 +63,8 @@ enum option { /* in the order in which help shows them: a verb's own, then those
               OPT_KEY_SEAT,
               OPT_KEY_OFFICE,
               OPT_KEY_NDJSON,
+              OPT_TOKEN,
+              OPT_LOG_TOKEN,
               OPT_NAME,
               OPT_PARTY_KIND,
               OPT_ROLES,

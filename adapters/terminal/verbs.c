@@ -110,6 +110,14 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_KEY_OFFICE] = {.name = "office",
                         .argument = "OFFICE",
                         .help = "the office that the seat acts for, PARTY/NAME"},
+    [OPT_TOKEN] = {.name = "token",
+                   .argument = "URI",
+                   .help =
+                       "the key that signs lies on a PKCS #11 token, and is made there unless it "
+                       "is there; chancery(7), Keys on a token"},
+    [OPT_LOG_TOKEN] = {.name = "log-token",
+                       .argument = "URI",
+                       .help = "the log's key lies on a PKCS #11 token, likewise"},
     [OPT_KEY_NDJSON] = {.name = "ndjson",
                         .help = "print what registers them, for `event publish --ndjson`"},
     [OPT_NAME] = {.name = "name", .argument = "TEXT", .help = "its name for people"},
@@ -212,7 +220,7 @@ const struct verb verbs[] = {
         .help = "found an instance: its log, keys, seats, rules and chancery.conf",
         .options = BIT(OPT_LOG) | BIT(OPT_PARTY) | BIT(OPT_PARTY_NAME) | BIT(OPT_FIRST_OFFICE) |
                    BIT(OPT_FIRST_SEAT) | BIT(OPT_EXERCISE) | BIT(OPT_SMTP) | BIT(OPT_MAIL_FROM) |
-                   BIT(OPT_MAIL_TO) | BIT(OPT_CONFIG_FILE),
+                   BIT(OPT_MAIL_TO) | BIT(OPT_CONFIG_FILE) | BIT(OPT_LOG_TOKEN),
         .program = "chancery-init",
     },
     {
@@ -719,7 +727,7 @@ const struct verb verbs[] = {
         .least = 1,
         .most = 1,
         .help = "make the keys of a seat",
-        .options = BIT(OPT_KEY_SEAT) | BIT(OPT_KEY_OFFICE),
+        .options = BIT(OPT_KEY_SEAT) | BIT(OPT_KEY_OFFICE) | BIT(OPT_TOKEN),
         .needed = BIT(OPT_KEY_SEAT) | BIT(OPT_KEY_OFFICE),
         .run = key_new_run,
     },
@@ -732,7 +740,7 @@ const struct verb verbs[] = {
         .help = "the public halves of a seat's keys",
         .options = BIT(OPT_KEY_NDJSON) | BIT(OPT_JSON),
         .json = AN_OBJECT,
-        .fields = "seat office curve ed25519 age",
+        .fields = "seat office curve ed25519 age token",
         .run = key_show_run,
     },
     {
@@ -769,6 +777,7 @@ const struct verb verbs[] = {
         .more = "FILE is what `chancery seat invite` wrote; DIR is new, or empty. The secret keys "
                 "are made in it and never leave it; DIR/SEAT.card holds their public halves. Once "
                 "it is admitted, work with --dir DIR.",
+        .options = BIT(OPT_TOKEN),
         .run = join_run,
     },
     {
@@ -840,7 +849,7 @@ const struct verb verbs[] = {
                 "registered, the old ones then in keys/SEAT.key.old. Interrupted at any moment: "
                 "run it again, and it finishes. Start the processes that act as the seat again "
                 "afterwards.",
-        .options = SIGNED,
+        .options = SIGNED | BIT(OPT_TOKEN),
         .run = seat_rotate_run,
     },
     {

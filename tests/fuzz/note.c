@@ -31,7 +31,7 @@ static void try_note(struct slice note, const struct pair *key)
 
     if (checkpoint_open(&c, note, NAME, key->public_key) == 0) {
         assert(strcmp(c.origin, NAME) == 0 && c.size <= INT64_MAX);
-        checkpoint_sign(&again, &c, key->seed, key->public_key);
+        checkpoint_sign(&again, &c, &(struct sign_key){key->public_key, key->seed, NULL});
         assert(checkpoint_open(&c, slice_buf(&again), NAME, key->public_key) == 0);
     }
     buf_free(&again);
@@ -46,10 +46,10 @@ static void try_text(struct slice text, const struct pair *key)
 
     /* the signature line of some checkpoint lends its name and key hash */
     memcpy(c.root.bytes, no_root, HASH_SIZE);
-    checkpoint_sign(&line, &c, key->seed, key->public_key);
+    checkpoint_sign(&line, &c, &(struct sign_key){key->public_key, key->seed, NULL});
     const char *blank = strrchr(buf_cstr(&line), ' ');
     assert(base64_decode(&raw, slice_of(blank + 1, strlen(blank) - 2)) == 0);
-    sign_bytes(signature, text, key->seed, key->public_key);
+    sign_bytes(signature, text, &(struct sign_key){key->public_key, key->seed, NULL});
     memcpy(raw.data + 4, signature, SIGNATURE_SIZE);
     buf_add(&note, text.data, text.size);
     buf_add_str(&note, "\n\xe2\x80\x94 " NAME " ");

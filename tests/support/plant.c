@@ -195,7 +195,7 @@ static void checkpoint_put(struct plant *p, const struct log_key *key, uint64_t 
 
     assert(tree_load(&tree, size, stored_hash, p) == 0);
     tree_root(&tree, &root);
-    log_key_sign(key, size, &root, &note);
+    assert(log_key_sign(key, size, &root, &note) == 0);
     assert(checkpoint_write(p->dir, slice_buf(&note)) == 0);
     buf_free(&note);
 }

@@ -212,7 +212,8 @@ static json_t *log_value(const struct vectors *v)
     }
     tree_root(&tree, &c.root);
     note_vkey(&vkey, c.origin, v->log.sign_public);
-    checkpoint_sign(&note, &c, v->log.sign_seed, v->log.sign_public);
+    const struct sign_key by = seat_key_signs(&v->log);
+    checkpoint_sign(&note, &c, &by);
     json_t *value =
         json_pack("{s:o, s:o, s:s, s:s}", "leaves", leaves, "root", hex(c.root.bytes, HASH_SIZE),
                   "vkey", buf_cstr(&vkey), "checkpoint", buf_cstr(&note));

@@ -55,7 +55,7 @@ static void a_checkpoint_is_read_as_it_was_written(void **unused)
     struct checkpoint c;
     for (uint64_t size = 1; size < 5; size++) {
         buf_reset(&note);
-        log_key_sign(&p->key, size, &p->root, &note);
+        assert_int_equal(log_key_sign(&p->key, size, &p->root, &note), 0);
         assert_int_equal(checkpoint_write(p->dir, slice_buf(&note)), 0);
         assert_int_equal(checkpoint_read(p->dir, p->key.name, p->key.public_key, &c, &again), 0);
         assert_int_equal(c.size, size);
@@ -78,7 +78,7 @@ static void a_missing_or_changed_or_foreign_checkpoint_is_refused(void **unused)
     char byte;
     assert_int_equal(checkpoint_read(p->dir, p->key.name, p->key.public_key, &c, NULL),
                      ERR_NOT_FOUND);
-    log_key_sign(&p->key, 7, &p->root, &note);
+    assert_int_equal(log_key_sign(&p->key, 7, &p->root, &note), 0);
     assert_int_equal(checkpoint_write(p->dir, slice_buf(&note)), 0);
     buf_free(&note);
     log_key_make(&other, p->key.name);
@@ -142,6 +142,10 @@ static void a_malformed_log_key_is_refused_by_line(void **unused)
         {"name = Log Example\n", ":1:"},
         {"name = log.example\nname = log.example\n", ":2:"},
         {"# text\nnonsense\n", ":2:"},
+        {"name = log.example\ntoken = \n", ":2:"},
+        {"name = log.example\nseed = "
+         "0000000000000000000000000000000000000000000000000000000000000001\ntoken = pkcs11:a\n",
+         ":3:"},
     };
     struct place *p = place_new();
     struct log_key read;

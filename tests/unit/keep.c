@@ -743,7 +743,8 @@ static void a_checkpoint_is_held_and_lets_go_what_it_covers(void **state)
     assert_true(keep_wants_checkpoint(k, LOG));
     assert_false(keep_wants_checkpoint(k, "test.example/other"));
     seat_key_make(&key, "a", "QMA/b");
-    checkpoint_sign(&note, &c, key.sign_seed, key.sign_public);
+    const struct sign_key by = seat_key_signs(&key);
+    checkpoint_sign(&note, &c, &by);
     assert_int_equal(keep_checkpoint(k, "test.example/other", slice_buf(&note)), ERR_MALFORMED);
     assert_int_equal(keep_checkpoint(k, LOG, slice_of(note.data, 20)), ERR_MALFORMED);
     assert_int_equal(read_all(p, 400).n, 600);
@@ -773,7 +774,8 @@ static void a_checkpoint_lets_go_what_is_confirmed_behind_it(void **state)
 
     assert_int_equal(keep_open(&k, p->keep, &small, on_frame, NULL, &why), 0);
     seat_key_make(&key, "a", "QMA/b");
-    checkpoint_sign(&note, &c, key.sign_seed, key.sign_public);
+    const struct sign_key by = seat_key_signs(&key);
+    assert_int_equal(checkpoint_sign(&note, &c, &by), 0);
     assert_int_equal(keep_checkpoint(k, LOG, slice_buf(&note)), 0);
     for (uint64_t i = 1; i <= 600; i++)
         add(keep_receipts(k), LOG, i, 400);

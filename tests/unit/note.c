@@ -35,7 +35,7 @@ static void sign_text(struct buf *note, const char *text, const struct signer *s
     struct buf vkey = {0}, raw = {0};
 
     note_vkey(&vkey, NAME, s->public_key);
-    sign_bytes(signature, slice_str(text), s->seed, s->public_key);
+    sign_bytes(signature, slice_str(text), &(struct sign_key){s->public_key, s->seed, NULL});
     char hex[9] = {0};
     memcpy(hex, vkey.data + strlen(NAME) + 1, 8);
     assert_true(hex_decode(buf_grow(&raw, 4), 4, hex));
@@ -62,7 +62,7 @@ static void a_checkpoint_opens_with_its_key_and_says_the_same(void **unused)
     struct checkpoint c = some_checkpoint(), opened;
     struct buf note = {0};
 
-    checkpoint_sign(&note, &c, s.seed, s.public_key);
+    checkpoint_sign(&note, &c, &(struct sign_key){s.public_key, s.seed, NULL});
     assert_int_equal(checkpoint_open(&opened, slice_buf(&note), NAME, s.public_key), 0);
     assert_string_equal(opened.origin, NAME);
     assert_int_equal(opened.size, 1523);
@@ -77,7 +77,7 @@ static void a_changed_byte_anywhere_is_refused(void **unused)
     struct checkpoint c = some_checkpoint(), opened;
     struct buf note = {0};
 
-    checkpoint_sign(&note, &c, s.seed, s.public_key);
+    checkpoint_sign(&note, &c, &(struct sign_key){s.public_key, s.seed, NULL});
     for (size_t i = 0; i < note.size; i++)
         for (int bit = 0; bit < 8; bit++) {
             note.data[i] ^= (uint8_t)(1 << bit);
@@ -96,7 +96,7 @@ static void another_key_or_another_name_is_refused(void **unused)
     struct checkpoint c = some_checkpoint(), opened;
     struct buf note = {0};
 
-    checkpoint_sign(&note, &c, s.seed, s.public_key);
+    checkpoint_sign(&note, &c, &(struct sign_key){s.public_key, s.seed, NULL});
     assert_int_equal(checkpoint_open(&opened, slice_buf(&note), NAME, other.public_key),
                      ERR_SIGNATURE);
     assert_int_equal(checkpoint_open(&opened, slice_buf(&note), "log.qmb.example", s.public_key),
@@ -114,7 +114,7 @@ static void other_signatures_are_ignored_and_a_bad_one_of_the_key_refuses(void *
     struct checkpoint c = some_checkpoint(), opened;
     struct buf note = {0};
 
-    checkpoint_sign(&note, &c, s.seed, s.public_key);
+    checkpoint_sign(&note, &c, &(struct sign_key){s.public_key, s.seed, NULL});
     size_t text = (size_t)(strstr(buf_cstr(&note), "\n\n") - (char *)note.data) + 2;
     struct buf line = {0};
     buf_add(&line, note.data + text, note.size - text);
@@ -277,7 +277,7 @@ static void write_checkpoint(struct judged *j, const char *file, const struct si
 
     tree_root(&j->tree, &c.root);
     buf_reset(note);
-    checkpoint_sign(note, &c, s->seed, s->public_key);
+    checkpoint_sign(note, &c, &(struct sign_key){s->public_key, s->seed, NULL});
     write_file(j->dir, file, slice_buf(note));
 }
 

@@ -44,7 +44,7 @@ static void log_make(struct log *l)
         n += (uint64_t)k;
     }
     tree_root(&t, &c.root);
-    checkpoint_sign(&l->note, &c, l->seed, l->key);
+    checkpoint_sign(&l->note, &c, &(struct sign_key){l->key, l->seed, NULL});
 }
 
 static struct proof proof_of(struct log *l, uint64_t index)

@@ -75,11 +75,12 @@ static int somebody(void)
 
 static int instance_make(void **unused)
 {
-    static const char *const dirs[] = {"i",        "i/log",   "i/parts",     "i/parts/new",
-                                       "i/run",    "i/keys",  "i/parts/00",  "i/keep",
-                                       "i/signer", "outside", "i/keep/other"};
+    static const char *const dirs[] = {"i",        "i/log",   "i/parts",      "i/parts/new",
+                                       "i/run",    "i/keys",  "i/parts/00",   "i/keep",
+                                       "i/signer", "outside", "i/keep/other", "i/token"};
     static const char *const files[] = {"i/chancery.conf",  "i/log/data.mdb", "i/keys/own.key",
-                                        "i/keys/other.key", "i/keep/other/x", "outside/file"};
+                                        "i/keys/other.key", "i/keep/other/x", "outside/file",
+                                        "i/token/object"};
 
     (void)unused;
     assert_non_null(mkdtemp(root));
@@ -113,9 +114,10 @@ static int instance_remove(void **unused)
 /* In a child, whose memory goes with it. */
 static int enter_with(enum sandbox_profile profile, const char *endpoint)
 {
-    static char *paths[5];
-    static const char *const under[] = {"i", "i/keys/own.key", "i/run", "i/keep", "i/keep/own"};
-    for (size_t i = 0; i < 5; i++)
+    static char *paths[6];
+    static const char *const under[] = {"i",      "i/keys/own.key", "i/run",
+                                        "i/keep", "i/keep/own",     "i/token"};
+    for (size_t i = 0; i < 6; i++)
         paths[i] = in_root(under[i]);
     char *own = mem_str(endpoint);
     const struct settings s = {.dir = paths[0],
@@ -123,6 +125,7 @@ static int enter_with(enum sandbox_profile profile, const char *endpoint)
                                .run_dir = paths[2],
                                .keep = paths[3],
                                .keep_dir = paths[4],
+                               .token_state = paths[5],
                                .endpoint = own};
     struct buf why = {0};
     int rc =
@@ -169,6 +172,16 @@ static int reads_the_settings(void)
 static int reads_its_key(void)
 {
     return opens("i/keys/own.key", O_RDONLY);
+}
+
+static int reads_token_state(void)
+{
+    return opens("i/token/object", O_RDONLY);
+}
+
+static int writes_token_state(void)
+{
+    return opens("i/token/object", O_WRONLY);
 }
 
 static int reads_anothers_key(void)
@@ -533,7 +546,9 @@ static const struct row {
     bool checker;
 } rows[] = {
     {"reads the settings", reads_the_settings, "------", 2, false},
-    {"reads its key", reads_its_key, "--yyyy", 2, false},
+    {"reads its key", reads_its_key, "------", 2, false},
+    {"reads what a token's module reads", reads_token_state, "yyyyyy", ALWAYS, false},
+    {"writes what a token's module reads", writes_token_state, "------", 2, false},
     {"reads another's key", reads_anothers_key, "------", 2, false},
     {"writes its key", writes_its_key, "------", 2, false},
     {"moves a key", moves_a_key, "------", 2, false},

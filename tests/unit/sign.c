@@ -48,7 +48,7 @@ static void a_signature_of_rfc_8032_comes_out_alike(void **unused)
     assert_true(hex_decode(expected, 64,
                            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
                            "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"));
-    sign_bytes(signature, slice_of(message, 2), seed, public_key);
+    sign_bytes(signature, slice_of(message, 2), &(struct sign_key){public_key, seed, NULL});
     assert_memory_equal(signature, expected, 64);
     assert_true(sign_check(signature, slice_of(message, 2), public_key));
     assert_false(sign_check(signature, slice_of(message, 1), public_key));
@@ -331,6 +331,15 @@ static void a_key_file_that_is_damaged_is_refused_with_its_line(void **unused)
         {"seat = a\nnonsense\n", ":2: "},
         {"curve-public = 12\n", ":1: "},
         {"# remark\n\nspare = 1\n", ":3: "},
+        {"sign-token = pkcs11:a\nsign-token = pkcs11:b\n", ":2: "},
+        {"seat = a\noffice = A/b\n"
+         "curve-public = 0000000000000000000000000000000000000000000000000000000000000000\n"
+         "curve-secret = 0000000000000000000000000000000000000000000000000000000000000001\n"
+         "sign-public = 0000000000000000000000000000000000000000000000000000000000000000\n",
+         "no line \"sign-seed = ...\""},
+        {"sign-seed = 0000000000000000000000000000000000000000000000000000000000000001\n"
+         "sign-token = pkcs11:token=qma\n",
+         "in the file or on a token"},
         {"seat = a\noffice = A/b\n"
          "curve-public = 0000000000000000000000000000000000000000000000000000000000000000\n"
          "curve-secret = 0000000000000000000000000000000000000000000000000000000000000001\n"
